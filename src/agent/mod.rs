@@ -1,0 +1,1 @@
+//! Role: files to Kafka.

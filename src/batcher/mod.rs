@@ -1,0 +1,1 @@
+//! Blocks to batches, and the packed format, both directions.

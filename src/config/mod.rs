@@ -1,0 +1,1 @@
+//! One configuration, gathered from the rooms' own settings.

@@ -1,0 +1,1 @@
+//! The only door to tantivy: a store in this process.

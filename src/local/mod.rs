@@ -1,0 +1,1 @@
+//! Role: files to the embedded store, in one process.

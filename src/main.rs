@@ -1,0 +1,3 @@
+//! The binary: read the command line, run one command.
+
+fn main() {}

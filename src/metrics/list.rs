@@ -1,0 +1,81 @@
+//! The list of all metrics.
+
+use super::Metric;
+
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+macro_rules! metrics {
+    ($($name:ident = $metric:expr;)*) => {
+        $(#[doc = concat!("`", stringify!($name), "`: see its help.")] pub static $name: Metric = $metric;)*
+        /// Every metric there is.
+        pub static ALL: &[&Metric] = &[$(&$name),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Metric::gauge("logdrive_build_info", &["version"], "1; the version is in the label.");
+    ERRORS = Metric::counter("logdrive_errors_total", &["part", "kind"], "Errors by the part that met them and their kind.");
+
+    // Reading.
+    READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
+    READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");
+    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too long or had no newline in time.");
+    UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
+    FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining, failed.");
+    ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, renamed, truncated, replaced, deleted.");
+    ABANDONED_BYTES = Metric::counter("logdrive_abandoned_bytes_total", &["task"], "Bytes that were there and will never be read.");
+    IO_BACKEND = Metric::gauge("logdrive_io_backend_info", &["backend"], "1 for the I/O backend in use: uring or pread.");
+
+    // In flight.
+    IN_FLIGHT_BYTES = Metric::gauge("logdrive_in_flight_bytes", &[], "Bytes held by what was read and is not yet safe.");
+    IN_FLIGHT_LIMIT_BYTES = Metric::gauge("logdrive_in_flight_limit_bytes", &[], "The limit of logdrive_in_flight_bytes.");
+    BUDGET_WAIT_SECONDS = Metric::counter("logdrive_budget_wait_seconds_total", &[], "Time that reading waited for the budget.");
+    ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
+    ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
+    CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");
+    CHECKPOINT_COMMITS = Metric::counter("logdrive_checkpoint_commits_total", &["outcome"], "Checkpoint commits by outcome: saved, failed.");
+    CHECKPOINT_SECONDS = Metric::histogram("logdrive_checkpoint_seconds", &[], SECONDS, "How long a checkpoint commit took.");
+
+    // To Kafka.
+    SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka; one sent again counts again.");
+    SENT_BYTES = Metric::counter("logdrive_sent_bytes_total", &["topic"], "Bytes of record values handed to Kafka, compressed.");
+    BATCH_TEXT_BYTES = Metric::counter("logdrive_batch_text_bytes_total", &["topic"], "Bytes of text in batches, before compression.");
+    ACKNOWLEDGED_BATCHES = Metric::counter("logdrive_acknowledged_batches_total", &["topic"], "Batches that all in-sync replicas acknowledged.");
+    PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.");
+    PRODUCE_RETRIES = Metric::counter("logdrive_produce_retries_total", &["topic", "kind"], "Batches that were handed over again after an error, by its kind.");
+
+    // From Kafka.
+    CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.");
+    CONSUMED_BYTES = Metric::counter("logdrive_consumed_bytes_total", &["topic"], "Bytes of Kafka record values read.");
+    CONSUMER_LAG = Metric::gauge("logdrive_consumer_lag_records", &["topic", "partition"], "Records behind the end of the partition.");
+    COMMITTED_OFFSET = Metric::gauge("logdrive_consumer_committed_offset", &["topic", "partition"], "The offset that was last committed.");
+    REBALANCES = Metric::counter("logdrive_consumer_rebalances_total", &["kind"], "Partitions assigned and revoked, by event.");
+
+    // Into the store.
+    DOCUMENTS = Metric::counter("logdrive_documents_total", &["outcome"], "Documents by outcome: created, duplicate, retried, dead_lettered, skipped.");
+    BULK_SECONDS = Metric::histogram("logdrive_bulk_seconds", &[], SECONDS, "How long a bulk request or a commit took.");
+    BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
+    BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");
+    BACKOFF_SECONDS = Metric::gauge("logdrive_backoff_seconds", &[], "How long the sink waits now before it tries again; 0 when it doesn't.");
+    DEAD_LETTERS = Metric::counter("logdrive_dead_letters_total", &["reason"], "Documents and records put in the dead-letter topic, by reason.");
+
+    // Answers.
+    SEARCHES = Metric::counter("logdrive_searches_total", &["kind", "outcome"], "Questions asked of the store.");
+    SEARCH_SECONDS = Metric::histogram("logdrive_search_seconds", &["kind"], SECONDS, "How long an answer took.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Kind, ALL};
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_follow_the_conventions_of_prometheus() {
+        let mut seen = HashSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} is listed twice", metric.name);
+            assert!(metric.name.starts_with("logdrive_") && metric.help.ends_with('.'), "{}", metric.name);
+            assert_eq!(matches!(metric.kind, Kind::Counter), metric.name.ends_with("_total"), "{}", metric.name);
+        }
+    }
+}

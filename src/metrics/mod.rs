@@ -1,0 +1,118 @@
+//! Every metric's name, help, unit and labels, in one list, and the text that Prometheus scrapes.
+//!
+//! A room takes its handles once, at start, and counts on them; taking a handle is slow, counting is an atomic
+//! addition. Nothing outside this room names the `metrics` crate, so a metric that is not in [`list`] can't exist.
+
+pub mod list;
+
+use std::time::Duration;
+
+pub use ::metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What a metric measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution, in the buckets given.
+    Histogram(&'static [f64]),
+}
+
+/// A metric: everything that is to be known of it but its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// The Prometheus name: `logdrive_` first, the base unit and `_total` last.
+    pub name: &'static str,
+    /// One sentence for a person.
+    pub help: &'static str,
+    /// What it measures.
+    pub kind: Kind,
+    /// The names of its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+}
+
+impl Metric {
+    const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
+        Self { name, help, kind: Kind::Counter, labels }
+    }
+
+    const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
+        Self { name, help, kind: Kind::Gauge, labels }
+    }
+
+    const fn histogram(
+        name: &'static str,
+        labels: &'static [&'static str],
+        buckets: &'static [f64],
+        help: &'static str,
+    ) -> Self {
+        Self { name, help, kind: Kind::Histogram(buckets), labels }
+    }
+
+    fn labels(&self, values: &[&str]) -> Vec<::metrics::Label> {
+        debug_assert_eq!(self.labels.len(), values.len(), "{} has other labels", self.name);
+        self.labels.iter().zip(values).map(|(name, value)| ::metrics::Label::new(*name, (*value).to_owned())).collect()
+    }
+}
+
+/// The handle of a counter, with a value for each of its labels.
+pub fn counter(metric: &'static Metric, labels: &[&str]) -> Counter {
+    ::metrics::counter!(metric.name, metric.labels(labels))
+}
+
+/// The handle of a gauge, with a value for each of its labels.
+pub fn gauge(metric: &'static Metric, labels: &[&str]) -> Gauge {
+    ::metrics::gauge!(metric.name, metric.labels(labels))
+}
+
+/// The handle of a histogram, with a value for each of its labels.
+pub fn histogram(metric: &'static Metric, labels: &[&str]) -> Histogram {
+    ::metrics::histogram!(metric.name, metric.labels(labels))
+}
+
+/// The process's metrics, as text.
+#[derive(Clone, Debug)]
+pub struct Exposition(PrometheusHandle);
+
+impl Exposition {
+    /// Makes this the process's only recorder. To be called once, before any handle is taken.
+    ///
+    /// # Errors
+    /// If a recorder is installed already.
+    pub fn install() -> anyhow::Result<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for metric in list::ALL {
+            if let Kind::Histogram(buckets) = metric.kind {
+                builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
+            }
+        }
+        let handle = builder.install_recorder()?;
+        for metric in list::ALL {
+            match metric.kind {
+                Kind::Counter => ::metrics::describe_counter!(metric.name, metric.help),
+                Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.help),
+                Kind::Histogram(_) => ::metrics::describe_histogram!(metric.name, metric.help),
+            }
+        }
+        gauge(&list::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        Ok(Self(handle))
+    }
+
+    /// The metrics in Prometheus' text format, version 0.0.4.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds recorded histogram samples into their buckets; without it they pile up between scrapes.
+    /// To be called every [`Exposition::UPKEEP`].
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+
+    /// How often [`Exposition::upkeep`] is due.
+    pub const UPKEEP: Duration = Duration::from_secs(5);
+}

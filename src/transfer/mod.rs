@@ -1,0 +1,1 @@
+//! Role: Kafka to a store.
