@@ -341,13 +341,9 @@ impl Discover {
         metrics::counter(&list::ROTATIONS, &[&task.name, "appeared"]).increment(1);
     }
 
-    /// Whether a file that was just found was there before the reader; where the file system doesn't tell when a
-    /// file was made, whether it was found by the first walk.
+    /// Whether a file that was just found was there before the reader: found by the first walk, and not made since.
     fn was_there(&self, metadata: &Metadata) -> bool {
-        match identity::place(metadata).birth_ns {
-            0 => self.first_walk,
-            birth_ns => i128::from(birth_ns) < self.started_ns,
-        }
+        self.first_walk && i128::from(identity::place(metadata).birth_ns) < self.started_ns
     }
 
     /// The kernel tells of changes in the directory where a link leads, so that one is watched too.
