@@ -74,6 +74,13 @@ impl Permit {
         }
     }
 
+    /// Takes `bytes` bytes, or as many as there are, out of this share as a share of its own.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Permit {
+        let share = self.0.as_mut().and_then(|held| held.split(bytes.min(held.num_permits())));
+        Permit(share)
+    }
+
     /// Adds `other`'s share, of the same budget, to this one.
     pub fn merge(&mut self, other: Permit) {
         match (&mut self.0, other.0) {
@@ -98,6 +105,11 @@ mod tests {
         first.merge(second);
         first.merge(Permit::none());
         assert_eq!((first.bytes(), budget.in_flight()), (60, 60));
+        let part = first.split(20);
+        assert_eq!((part.bytes(), first.bytes(), first.split(100).bytes()), (20, 40, 40));
+        drop(part);
+        assert_eq!(budget.in_flight(), 0);
+        first.merge(budget.try_take(60).expect("all is free"));
         drop(first);
         assert_eq!(budget.in_flight(), 0);
     }
