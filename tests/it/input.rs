@@ -29,7 +29,8 @@ async fn odd_files_and_odd_lines_lose_nothing_and_hold_up_nobody() {
     fs::write(logs.join(OsStr::from_bytes(b"caf\xe9.log")), "of no encoding\n").expect("the site can be written");
     put("empty.log", b"");
     put("unfinished.log", b"a first part");
-    let long: Vec<u8> = (0..10 << 20).map(|at| if at % 80 == 79 { b' ' } else { b'a' + (at / 80 % 26) as u8 }).collect();
+    let long: Vec<u8> =
+        (0..10 << 20).map(|at| if at % 80 == 79 { b' ' } else { b'a' + (at / 80 % 26) as u8 }).collect();
     put("long.log", &[b"before\n", &long[..], b"\nbehind\n"].concat());
     put("bytes.log", b"nul \0 here\nbroken \xff\xfe utf-8 \xe2\x82\n\x1b[31mred\x1b[0m\r\n\n");
     put("json.log", b"{\"broken\": \n{\"a\":1,\"a\":2}\n{}\n[1]\n{\"_id\":\"mine\",\"message\":7}\n");
@@ -41,7 +42,8 @@ async fn odd_files_and_odd_lines_lose_nothing_and_hold_up_nobody() {
     index::wait_for(&site.elasticsearch, &site.indices(), 23).await;
     append(&logs.join("unfinished.log"), b" and the rest\n");
     until("the closed file is told of", Duration::from_secs(30), async || {
-        agent.output().contains("closed.log") && agent.metric("logdrive_errors_total", &[("part", "reader")]).await >= 1.0
+        agent.output().contains("closed.log")
+            && agent.metric("logdrive_errors_total", &[("part", "reader")]).await >= 1.0
     })
     .await;
     fs::set_permissions(logs.join("closed.log"), fs::Permissions::from_mode(0o644)).expect("we own it");

@@ -3,13 +3,13 @@
 
 mod rig;
 
-mod road; // lines that are being written arrive once, byte for byte, in order
-mod kills; // the same with SIGKILL at random moments
-mod outage; // the same with Kafka away, at the start and in between
-mod stops; // orderly stops, rotation and truncation meanwhile
-mod input; // files that are not as they should be
-mod records; // Kafka records that are not as they should be
 mod dead_letters; // documents that can't be indexed
+mod input; // files that are not as they should be
+mod kills; // the same with SIGKILL at random moments
+mod operations;
+mod outage; // the same with Kafka away, at the start and in between
+mod records; // Kafka records that are not as they should be
+mod road; // lines that are being written arrive once, byte for byte, in order
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
-mod wire; // the packed format, read by someone else
-mod operations; // check, metrics, health
+mod stops; // orderly stops, rotation and truncation meanwhile
+mod wire; // the packed format, read by someone else // check, metrics, health

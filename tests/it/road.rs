@@ -1,20 +1,22 @@
 //! Lines that are being written arrive exactly once, byte for byte, in order.
+//!
+//! `IT_SECONDS` (5) and `IT_LOAD_LINES` (10000 lines in each of 20 files) make it the long form.
 
 use std::{collections::HashMap, time::Duration};
 
 use logdrive::{batcher::frame, record::Stream};
 
-use crate::rig::{LogFile, Site, corpus, index, kafka, services, until, verify};
+use crate::rig::{LogFile, Site, corpus, index, kafka, number, services, until, verify};
 
 #[tokio::test]
 async fn two_hundred_thousand_lines_arrive_exactly_once_while_they_are_written_read_through_io_uring() {
-    let site = travel("uring", services::elasticsearch(), "uring", 20, 10_000).await;
+    let site = travel("uring", services::elasticsearch(), "uring", 20, number("IT_LOAD_LINES", 10_000)).await;
     in_order(&site);
 }
 
 #[tokio::test]
 async fn two_hundred_thousand_lines_arrive_exactly_once_while_they_are_written_read_through_pread() {
-    let site = travel("pread", services::elasticsearch(), "pread", 20, 10_000).await;
+    let site = travel("pread", services::elasticsearch(), "pread", 20, number("IT_LOAD_LINES", 10_000)).await;
     in_order(&site);
 }
 
@@ -24,10 +26,10 @@ async fn lines_arrive_exactly_once_in_opensearch() {
 }
 
 /// The whole road for `count` files of `lines` lines each; gives the site for what else is to be checked.
-async fn travel(name: &str, store: &str, io: &str, count: usize, lines: usize) -> Site {
+async fn travel(name: &str, store: &str, io: &str, count: usize, lines: u64) -> Site {
     let mut site = Site::on(name, services::kafka(), store).await;
     site.set("agent.io", io);
-    let files = corpus::files(&site.logs(), 1, count, lines);
+    let files = corpus::files(&site.logs(), 1, count, lines as usize);
     let (mut agent, mut transfer) = (site.agent(), site.transfer());
     agent.ready().await;
     transfer.ready().await;
@@ -35,7 +37,7 @@ async fn travel(name: &str, store: &str, io: &str, count: usize, lines: usize) -
         assert_eq!(agent.metric("logdrive_io_backend_info", &[("backend", io)]).await, 1.0, "the backend asked for");
     }
 
-    corpus::write(&files, corpus::Pace::over(Duration::from_secs(5), &files)).await;
+    corpus::write(&files, corpus::Pace::over(Duration::from_secs(number("IT_SECONDS", 5)), &files)).await;
     settled(&site, &files).await;
 
     let read = agent.metric("logdrive_read_lines_total", &[]).await;

@@ -19,11 +19,8 @@ async fn a_second_agent_on_the_same_data_directory_is_refused_and_the_first_goes
     let (mut agent, mut transfer) = (site.agent(), site.transfer());
     agent.ready().await;
     transfer.ready().await;
-    let output = site
-        .command("agent")
-        .env("LOGDRIVE_METRICS__LISTEN", "127.0.0.1:0")
-        .output()
-        .expect("the program was built");
+    let output =
+        site.command("agent").env("LOGDRIVE_METRICS__LISTEN", "127.0.0.1:0").output().expect("the program was built");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(&site.dir.join("data").display().to_string()), "the message names the directory:\n{said}");
@@ -66,10 +63,8 @@ async fn a_damaged_checkpoint_store_is_set_aside_and_costs_no_line() {
     agent.ready().await;
     transfer.ready().await;
     index::wait_for(&site.elasticsearch, &site.indices(), 6_000).await;
-    until("all delivered", Duration::from_secs(60), async || {
-        agent.metric("logdrive_unread_bytes", &[]).await == 0.0
-    })
-    .await;
+    until("all delivered", Duration::from_secs(60), async || agent.metric("logdrive_unread_bytes", &[]).await == 0.0)
+        .await;
     let said = agent.output();
     assert!(said.contains("set aside"), "what happened and what it means is told:\n{said}");
     agent.stop_well().await;

@@ -101,8 +101,23 @@ const NAMES: &[&str] = &["alice", "bob", "Łukasz", "佐藤", "מיכל", "o'nei
 const PATHS: &[&str] = &["/", "/index.html", "/api/v1/orders?id=7&sort=-date", "/img/лого.png", "/a%20b", "/login"];
 const LEVELS: &[&str] = &["DEBUG", "INFO", "INFO", "INFO", "WARN", "ERROR"];
 const WORDS: &[&str] = &[
-    "connection", "timeout", "reset by peer", "retrying in 5s", "cache miss", "disk \"sda1\" at 91%", "größer als",
-    "таймаут", "接続が切れました", "🔥 hot path", "a\\b\\c", "tab\there", "null", "{}", "[1,2,3]", "100%", "x=1;y=2",
+    "connection",
+    "timeout",
+    "reset by peer",
+    "retrying in 5s",
+    "cache miss",
+    "disk \"sda1\" at 91%",
+    "größer als",
+    "таймаут",
+    "接続が切れました",
+    "🔥 hot path",
+    "a\\b\\c",
+    "tab\there",
+    "null",
+    "{}",
+    "[1,2,3]",
+    "100%",
+    "x=1;y=2",
 ];
 
 /// Appends one line, with its newline. File and number stand in each, so that no two lines are the same.

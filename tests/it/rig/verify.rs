@@ -78,7 +78,8 @@ pub fn at_least_once(files: &[LogFile], documents: &[Document]) {
 /// What a document says of a line of the corpus: its bytes, or the message that a JSON line brings.
 fn message(line: &[u8]) -> String {
     let text = String::from_utf8(line.to_vec()).expect("the corpus is UTF-8");
-    let own = text.starts_with('{').then(|| serde_json::from_str::<Value>(&text).expect("the corpus has no broken JSON"));
+    let own =
+        text.starts_with('{').then(|| serde_json::from_str::<Value>(&text).expect("the corpus has no broken JSON"));
     own.as_ref().and_then(|json| json["msg"].as_str()).map_or(text, str::to_owned)
 }
 
