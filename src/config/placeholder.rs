@@ -1,25 +1,6 @@
 //! The settings of rooms that have not landed yet; each is replaced by its room's own as it lands.
 #![allow(missing_docs)]
 
-use serde::Deserialize;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Io {
-    #[default]
-    Auto,
-    Uring,
-    Pread,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StartAt {
-    #[default]
-    Beginning,
-    End,
-}
-
 pub mod kafka {
     #[derive(Clone, Debug, serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
