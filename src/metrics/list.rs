@@ -29,7 +29,7 @@ metrics! {
     // In flight.
     IN_FLIGHT_BYTES = Metric::gauge("logdrive_in_flight_bytes", &[], "Bytes held by what was read and is not yet safe.");
     IN_FLIGHT_LIMIT_BYTES = Metric::gauge("logdrive_in_flight_limit_bytes", &[], "The limit of logdrive_in_flight_bytes.");
-    BUDGET_WAIT_SECONDS = Metric::counter("logdrive_budget_wait_seconds_total", &[], "Time that reading waited for the budget.");
+    BUDGET_WAIT_SECONDS = Metric::histogram("logdrive_budget_wait_seconds", &[], SECONDS, "How long reads waited for the budget, each that had to.");
     ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
     ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");

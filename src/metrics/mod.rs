@@ -3,11 +3,13 @@
 //! A room takes its handles once, at start, and counts on them; taking a handle is slow, counting is an atomic
 //! addition. Nothing outside this room names the `metrics` crate, so a metric that is not in [`list`] can't exist.
 
+mod health;
 pub mod list;
 
 use std::time::Duration;
 
 pub use ::metrics::{Counter, Gauge, Histogram};
+pub use health::{Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// What a metric measures.

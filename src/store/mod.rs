@@ -7,13 +7,29 @@
 pub mod query;
 pub mod words;
 
+mod alias;
+mod error;
+mod highlight;
+mod lexer;
+mod matches;
+mod parse;
+mod print;
+mod time;
+mod value;
+
 use std::ops::Range;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use error::{Fix, Hint, ParseError};
+pub use highlight::highlights;
+pub use matches::{field, matches};
+pub use parse::{BYTES_MAX, Parsed, parse, read};
+pub use print::print;
 pub use query::{Expr, Query};
+pub use time::{End, parse as parse_time};
 
 /// One document that was found.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -20,12 +20,19 @@ pub fn split(text: &str) -> impl Iterator<Item = (usize, &str)> + '_ {
 /// The words of `text` in lower case.
 #[must_use]
 pub fn lower(text: &str) -> Vec<String> {
-    split(text).map(|(_, word)| word.to_lowercase()).collect()
+    split(text).map(|(_, word)| lower_text(word)).collect()
+}
+
+/// `text` in lower case, character by character, as Lucene does it: without looking at neighbours (`Σ` is always
+/// `σ`), and one character stays one (`İ` is `i`). So a word in lower case is one word, and stays as it is.
+#[must_use]
+pub fn lower_text(text: &str) -> String {
+    text.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{lower, split};
+    use super::{lower, lower_text, split};
 
     #[test]
     fn everything_but_letters_digits_and_underscore_parts_words() {
@@ -35,5 +42,14 @@ mod tests {
         );
         let text = "  größe_1=x";
         assert!(split(text).all(|(at, word)| text[at..].starts_with(word)));
+    }
+
+    #[test]
+    fn lower_case_neither_parts_a_word_nor_changes_it_again() {
+        for c in '\0'..=char::MAX {
+            let lower = lower_text(&c.to_string());
+            assert_eq!(lower_text(&lower), lower, "{c:?}");
+            assert_eq!(super::is_word_char(c), lower.chars().all(super::is_word_char), "{c:?}");
+        }
     }
 }
