@@ -1,6 +1,9 @@
 //! What is JSON and what is not, and the agreement with another parser.
 
-use super::{Reader, begins, blank_numbers, mend_surrogates};
+use super::{
+    Reader, begins,
+    patch::{blank_numbers, mend_surrogates},
+};
 use crate::document::{Settings, Tags};
 use proptest::prelude::*;
 
