@@ -205,7 +205,7 @@ mod tests {
         let hit = Hit { id: "1".to_owned(), time: Timestamp::UNIX_EPOCH, source: source.as_object().unwrap().clone() };
         let row = Row::new(hit, &query, Some(15));
         assert_eq!(row.source["message"], "💥ä disk ä");
-        assert_eq!(row.cut["message"], 22);
+        assert_eq!(row.cut["message"], 23);
         assert_eq!(row.highlights, [(4, 8)]);
     }
 }
