@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use super::{Program, kafka, services};
+use super::{LogFile, Program, index, kafka, services, verify::Verdict};
 
 /// Everything that one test has for itself.
 pub struct Site {
@@ -105,6 +105,13 @@ impl Site {
     pub fn forget_dead_members_soon(&mut self) {
         self.set_kafka("session.timeout.ms", "1000");
         self.set_kafka("heartbeat.interval.ms", "300");
+    }
+
+    /// Fails the test unless the site's indices hold the lines of the files, each exactly once: see [`verify::same`].
+    pub async fn holds_exactly(&self, files: &[LogFile]) {
+        let mut verdict = Verdict::on(files);
+        index::each(&self.elasticsearch, &self.indices(), |document| verdict.hear(&document)).await;
+        verdict.pronounce();
     }
 
     /// Starts `logdrive agent`.
