@@ -47,6 +47,8 @@ async fn travel(name: &str, store: &str, io: &str, count: usize, lines: u64) -> 
     agent.stop_well().await;
     transfer.stop_well().await;
     site.holds_exactly(&files).await;
+    let hits = site.search(&["f01n0001234", "--json"]);
+    assert!(hits.lines().count() == 1 && hits.contains("f01n0001234"), "the terminal finds one line: {hits}");
     site
 }
 

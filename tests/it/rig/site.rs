@@ -129,6 +129,13 @@ impl Site {
         Program::start(self, "up", patterns)
     }
 
+    /// What `logdrive search` prints.
+    pub fn search(&self, arguments: &[&str]) -> String {
+        let output = self.command("search").args(arguments).output().expect("the program was built");
+        assert!(output.status.success(), "search failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// The program with this site's configuration; nothing of the tester's environment reaches its settings.
     pub fn command(&self, subcommand: &str) -> Command {
         let config = self.dir.join("logdrive.toml");
