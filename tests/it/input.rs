@@ -24,7 +24,7 @@ async fn odd_files_and_odd_lines_lose_nothing_and_hold_up_nobody() {
     let logs = site.logs();
     let put = |name: &str, text: &[u8]| fs::write(logs.join(name), text).expect("the site can be written");
     put("closed.log", b"behind a closed door\n");
-    fs::set_permissions(logs.join("closed.log"), fs::Permissions::from_mode(0)).expect("we own it");
+    fs::set_permissions(logs.join("closed.log"), fs::Permissions::from_mode(0o000)).expect("we own it");
     fs::create_dir(logs.join("directory.log")).expect("the site can be written");
     fs::write(logs.join(OsStr::from_bytes(b"caf\xe9.log")), "of no encoding\n").expect("the site can be written");
     put("empty.log", b"");

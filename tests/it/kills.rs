@@ -37,7 +37,7 @@ async fn lives(start: impl Fn() -> Program, kills: u64, seed: u64) -> Program {
     let mut dice = Dice::new(seed);
     for _ in 0..kills {
         let program = start();
-        let life = if dice.roll() % 2 == 0 { dice.within(1..400) } else { dice.within(400..3000) };
+        let life = if dice.coin() { dice.within(1..400) } else { dice.within(400..3000) };
         tokio::time::sleep(Duration::from_millis(life)).await;
         program.kill();
     }

@@ -6,6 +6,7 @@ mod rig;
 mod dead_letters; // documents that can't be indexed
 mod input; // files that are not as they should be
 mod kills; // the same with SIGKILL at random moments
+mod local; // `logdrive up`: no Kafka, its API and its page
 mod operations;
 mod outage; // the same with Kafka away, at the start and in between
 mod records; // Kafka records that are not as they should be

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    rig::{Program, Site, corpus, index, until, verify},
+    rig::{Site, corpus, index, until, verify},
     road::settled,
 };
 

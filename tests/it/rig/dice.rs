@@ -33,6 +33,11 @@ impl Dice {
         range.start + self.roll() % (range.end - range.start)
     }
 
+    /// Heads or tails.
+    pub fn coin(&mut self) -> bool {
+        self.roll() >> 63 == 1
+    }
+
     /// One of `items`, which must not be empty.
     pub fn pick<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
         items[self.within(0..items.len() as u64) as usize]

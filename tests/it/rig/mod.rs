@@ -3,6 +3,7 @@
 //! Services are real and started once a run; each test has a [`Site`] of its own (directories, topic, indices,
 //! configuration), so tests don't see each other. Nothing here skips: what can't be started fails the test.
 
+pub mod api;
 pub mod browser;
 pub mod corpus;
 pub mod dice;

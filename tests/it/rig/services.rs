@@ -120,6 +120,7 @@ pub fn run(name: &str, arguments: &[&str], environment: &[(&str, String)]) -> St
 
 /// Leaves a process behind that reads from a pipe whose other end only this process holds, and runs `stop` when
 /// the pipe closes. In a process group of its own, so that Ctrl-C doesn't reach it.
+#[expect(clippy::zombie_processes, reason = "it outlives this process, on purpose")]
 fn guard(stop: &str, environment: &[(&str, String)]) {
     let guard = Command::new("bash")
         .args(["-c", "cat >/dev/null; exec \"$0\" --kill --wipe"])

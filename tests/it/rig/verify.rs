@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{LogFile, index::Document};
 
 /// Fails the test unless the documents are the files' lines: each line once, byte for byte, under its file's path
-/// and the offset where it begins; no document besides, no two with one `_id`, each in the index of its own day.
+/// and the offset where it begins; no document besides, no two with one `_id`, each in the index of its own day (where
+/// it has an index).
 ///
 /// Order needs no check of its own: an offset is a line's place in its file.
 pub fn same(files: &[LogFile], documents: &[Document]) {
@@ -31,7 +32,7 @@ pub fn same(files: &[LogFile], documents: &[Document]) {
             faults.add("the same _id", document.id.clone());
         }
         let day = document.text("@timestamp")[..10].replace('-', ".");
-        if !document.index.ends_with(&day) {
+        if !document.index.is_empty() && !document.index.ends_with(&day) {
             faults.add("another day's index", format!("{} in {}", document.text("@timestamp"), document.index));
         }
     }
@@ -102,5 +103,45 @@ impl std::fmt::Display for Faults {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::LogFile, Document, same};
+
+    fn document(offset: u64, message: &str) -> Document {
+        let fields = json!({
+            "@timestamp": "2026-11-20T00:00:00Z", "log.file.path": "/a", "log.offset": offset, "message": message,
+        });
+        let fields = fields.as_object().expect("it is one").clone();
+        Document { index: "logs-2026.11.20".to_owned(), id: offset.to_string(), fields }
+    }
+
+    fn verdict(documents: &[Document]) -> Result<(), String> {
+        let file = LogFile { path: "/a".into(), text: b"one\ntwo\n".to_vec() };
+        let judge = std::panic::AssertUnwindSafe(|| same(&[file], documents));
+        std::panic::catch_unwind(judge).map_err(|panic| *panic.downcast::<String>().expect("a message"))
+    }
+
+    #[test]
+    fn the_verdict_finds_what_is_lost_doubled_changed_misplaced_or_too_much() {
+        let (one, two) = (document(0, "one"), document(4, "two"));
+        assert_eq!(verdict(&[two.clone(), one.clone()]), Ok(()));
+        let astray = Document { index: "logs-2026.11.21".to_owned(), ..one.clone() };
+        let faults = [
+            (vec![one.clone()], "lost"),
+            (vec![one.clone(), two.clone(), two.clone()], "twice"),
+            (vec![one.clone(), document(4, "tWo")], "other text"),
+            (vec![one.clone(), document(5, "two")], "no line of ours"),
+            (vec![astray, two.clone()], "another day"),
+            (vec![one, Document { id: "0".to_owned(), ..two }], "the same _id"),
+        ];
+        for (documents, fault) in faults {
+            let said = verdict(&documents).expect_err(fault);
+            assert!(said.contains(fault), "{fault}: {said}");
+        }
     }
 }
