@@ -25,7 +25,8 @@ pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
-use placeholder::{batcher, document, elastic, embedded, kafka};
+use crate::kafka;
+use placeholder::{document, elastic, embedded};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]
