@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod failure;
 mod logging;
+mod pending;
 mod search;
 mod serve;
 mod service;
@@ -21,7 +22,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::arguments::{Arguments, Command};
-use crate::{agent, config::Config, transfer};
+use self::pending::transfer;
+use crate::{agent, config::Config};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
