@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Reads records in logdrive's packed format, independently of logdrive: only docs/wire-format.md was followed.
 
-    decode.py --file record.json ...                      records as JSON: {"headers": {name: base64}, "value": base64}
-    decode.py --kafka localhost:9092 --topic nginx        all records of a topic, from its beginning to its present end
+    decode.py --file RECORD.json ...        records as JSON, {"headers": {name: base64}, "value": base64}; their text
+                                            goes to standard output
+    decode.py HOST:PORT TOPIC DIRECTORY     all records of a topic, from its beginning to its present end; each
+                                            stream's text goes to DIRECTORY/<its path>, every segment at its offset
 
-The text goes to standard output, or with --out DIR each stream's to DIR/<file>.<generation>, every segment at its
-offset; DIR/streams.json then says which path each stream had last. Ends with status 1 at the first record that is
-not as the format says.
+A stream whose path is taken by another stream gets its identity behind the path. Ends with status 1 at the first
+record that is not as the format says.
 
-Needs the package lz4, and kafka-python for --kafka.
+Needs the package lz4, and kafka-python for a topic.
 """
 
 import argparse
@@ -142,21 +143,28 @@ def records_of_topic(servers, topic):
 class Directory:
     """The streams' texts as files."""
 
-    def __init__(self, path):
-        os.makedirs(path, exist_ok=True)
-        self.path, self.streams = path, {}
+    def __init__(self, root):
+        self.root, self.names = os.fsencode(root), {}
 
     def write(self, segment, piece):
-        name = f"{segment['file']}.{segment['generation']}"
-        target = os.path.join(self.path, name)
+        target = os.path.join(self.root, self.name_of(segment))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(target, "r+b" if os.path.exists(target) else "w+b") as file:
             file.seek(segment["offset"])
             file.write(piece)
-        self.streams[name] = base64.b64encode(path_of(segment)).decode()
+
+    def name_of(self, segment):
+        stream = (segment["file"], segment["generation"])
+        if stream not in self.names:
+            # No path leads out of the directory.
+            name = os.path.normpath(b"/" + path_of(segment)).lstrip(b"/")
+            if name in self.names.values():
+                name += ".{}.{}".format(*stream).encode()
+            self.names[stream] = name
+        return self.names[stream]
 
     def close(self):
-        with open(os.path.join(self.path, "streams.json"), "w", encoding="utf-8") as file:
-            json.dump(self.streams, file, indent=1)
+        pass
 
 
 class Output:
@@ -171,15 +179,16 @@ class Output:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", nargs="+", metavar="JSON")
-    parser.add_argument("--kafka", metavar="HOST:PORT")
-    parser.add_argument("--topic")
-    parser.add_argument("--out", metavar="DIR")
+    parser.add_argument("--file", nargs="+", metavar="RECORD.json")
+    parser.add_argument("topic", nargs="*", metavar="HOST:PORT TOPIC DIRECTORY")
     options = parser.parse_args()
-    if bool(options.file) == bool(options.kafka and options.topic):
-        parser.error("give either --file, or --kafka and --topic")
-    records = records_of_files(options.file) if options.file else records_of_topic(options.kafka, options.topic)
-    output = Directory(options.out) if options.out else Output()
+    if len(options.topic) != (0 if options.file else 3):
+        parser.error("give either --file, or a server, a topic and a directory")
+    if options.file:
+        records, output = records_of_files(options.file), Output()
+    else:
+        servers, topic, directory = options.topic
+        records, output = records_of_topic(servers, topic), Directory(directory)
     for name, headers, value in records:
         try:
             meta, texts = decode(headers, value)
