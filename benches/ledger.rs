@@ -26,9 +26,8 @@ fn taken() -> Ledger<u64, u64> {
 fn ledger(c: &mut Criterion) {
     let mut group = c.benchmark_group("ledger");
     group.throughput(Throughput::Elements(SPANS));
-    let orders: [(&str, fn(u64) -> u64); 2] =
-        [("settled in order", |index| index), ("settled from the end", |index| SPANS - 1 - index)];
-    for (name, order) in orders {
+    for (name, in_order) in [("settled in order", true), ("settled from the end", false)] {
+        let order = |index| if in_order { index } else { SPANS - 1 - index };
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 taken,
