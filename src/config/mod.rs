@@ -25,7 +25,9 @@ pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
-use placeholder::{batcher, document, elastic, embedded, kafka};
+use crate::{document, elastic, kafka};
+
+use placeholder::{batcher, embedded};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]

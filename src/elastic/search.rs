@@ -33,7 +33,7 @@ impl Elastic {
 
     async fn ask(&self, endpoint: &str, body: &Value) -> Result<Value, StoreError> {
         let path = format!("/{}/{endpoint}", self.indices);
-        self.client.post_json(&path, body).await
+        self.client.post_json(&path, body).await.map_err(|error| StoreError::Away(error.to_string()))
     }
 
     async fn search(&self, body: &Value) -> Result<Value, StoreError> {
