@@ -25,9 +25,14 @@ pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
+<<<<<<< HEAD
 use crate::{document, elastic, kafka};
 
 use placeholder::{batcher, embedded};
+=======
+use crate::kafka;
+use placeholder::{document, elastic, embedded};
+>>>>>>> main
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
-use crate::reader;
+use crate::{kafka::KafkaError, reader};
 
 /// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
 pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
@@ -20,6 +20,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
         broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
     }
     agent(&config.agent, &mut broken);
+    kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
     broken.0
 }
@@ -96,6 +97,19 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
     if task.encoding == Encoding::Lines {
         let hint = "write \"packed\", or leave it out; `logdrive transfer` reads it, and so does any LZ4 decoder";
         broken.add(&format!("{path}.encoding"), "the encoding \"lines\" is not there yet", hint);
+    }
+}
+
+fn kafka(config: &Config, broken: &mut Broken) {
+    if config.kafka.bootstrap_servers.trim().is_empty() {
+        broken.add("kafka.bootstrap_servers", "kafka.bootstrap_servers is empty", "write \"host:9092\"");
+    }
+    if let Err(error) = config.kafka.validate() {
+        let path = match &error {
+            KafkaError::Setting { name, .. } => format!("kafka.settings.{name}"),
+            _ => "kafka.settings".to_owned(),
+        };
+        broken.add(&path, error.to_string(), "leave it out; every other setting of librdkafka's can be written here");
     }
 }
 

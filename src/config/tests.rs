@@ -110,7 +110,7 @@ fn a_value_that_can_not_be_read_says_what_can() {
         assert_eq!(told(&format!("[agent]\n{text}")), [format!("2:{what}")], "{text}");
     }
     assert_eq!(told("[agent\n"), ["1:7: this can't be read: unclosed table, expected `]`"]);
-    assert_eq!(told("[web]\n[web]\n"), ["2:1: this can't be read: duplicate key"]);
+    assert_eq!(told("[web]\n[web]\n"), ["2:2: this can't be read: duplicate key"]);
     assert_eq!(told("[[agent.tasks]]\nname = \"a\"\ntopic = \"a\""), ["1:1: the setting \"paths\" is missing here"]);
 }
 

@@ -118,10 +118,11 @@ pub(super) fn find(line: &[u8]) -> Option<Stamp> {
     // The shortest form has 15 bytes, `Oct  2 22:14:15`.
     for at in start..line.len().saturating_sub(14).min(SEEN_BYTES) {
         let byte = line[at];
-        if !in_word && MAY_BEGIN[usize::from(byte)] {
-            if let Some((stamp, _)) = calendar(&line[at..], is_weekday(&line[..at])) {
-                return Some(stamp);
-            }
+        if !in_word
+            && MAY_BEGIN[usize::from(byte)]
+            && let Some((stamp, _)) = calendar(&line[at..], is_weekday(&line[..at]))
+        {
+            return Some(stamp);
         }
         in_word = byte.is_ascii_alphanumeric() || byte >= 0x80;
     }
