@@ -1,51 +1,8 @@
 //! The settings of rooms that have not landed yet; each is replaced by its room's own as it lands.
 #![allow(missing_docs)]
 
-<<<<<<< HEAD
-=======
-pub mod elastic {
-    #[derive(Clone, Debug, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {
-        pub urls: Vec<String>,
-        pub username: Option<String>,
-        pub password: Option<String>,
-    }
-    impl Default for Settings {
-        fn default() -> Self {
-            Self { urls: vec!["http://127.0.0.1:9200".to_owned()], username: None, password: None }
-        }
-    }
-}
-
->>>>>>> main
 pub mod embedded {
     #[derive(Clone, Debug, Default, serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct Settings {}
-}
-
-<<<<<<< HEAD
-pub mod batcher {
-    use bytesize::ByteSize;
-    use std::time::Duration;
-
-    #[derive(Clone, Debug, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {
-        pub bytes_max: ByteSize,
-        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-        pub age_max: Duration,
-    }
-    impl Default for Settings {
-        fn default() -> Self {
-            Self { bytes_max: ByteSize::kib(960), age_max: Duration::from_millis(100) }
-        }
-    }
-=======
-pub mod document {
-    #[derive(Clone, Debug, Default, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {}
->>>>>>> main
 }
