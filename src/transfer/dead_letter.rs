@@ -101,18 +101,18 @@ impl DeadLetters {
     }
 
     async fn put_one(&self, letter: Letter) {
-        let mut value = letter.write(None);
-        let mut keep = letter.content.bytes();
+        let mut keep = None;
         loop {
+            let value = letter.write(keep);
             let (ticket, answer) = oneshot::channel();
             let (topic, headers) = (Arc::clone(&self.topic), Vec::new());
             self.producer.send(Outgoing { topic, partition: None, key: None, value, headers, ticket }).await;
             match answer.await {
                 Ok(Ok(())) => break,
                 Ok(Err(failed)) => {
-                    keep = (keep / 2).max(CUT_BYTES_MIN);
-                    warn!(error = %failed.error, keep, "a dead letter is cut, because its topic doesn't take it");
-                    value = letter.write(Some(keep));
+                    let bytes = (keep.unwrap_or_else(|| letter.content.bytes()) / 2).max(CUT_BYTES_MIN);
+                    warn!(error = %failed.error, bytes, "a dead letter is cut, because its topic doesn't take it");
+                    keep = Some(bytes);
                 }
                 // The producer is gone: the process ends, and what the letter is of is not settled.
                 Err(_) => std::future::pending().await,
@@ -228,7 +228,8 @@ impl Content {
                 }
             },
             (Self::Record { key, headers, value }, keep) => {
-                let encode = |bytes: &Vec<u8>| BASE64_STANDARD.encode(&bytes[..bytes.len().min(keep.unwrap_or(usize::MAX))]);
+                let encode =
+                    |bytes: &Vec<u8>| BASE64_STANDARD.encode(&bytes[..bytes.len().min(keep.unwrap_or(usize::MAX))]);
                 let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(encode))).collect();
                 (Member::Record { key: key.as_ref().map(encode), headers, value: encode(value) }, keep.is_some())
             }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     elastic::bulk::{self, Outcome, Outcomes, Reason},
-    metrics::{self, Counter, Gauge, health::Part, list},
+    metrics::{self, Counter, Gauge, Part, list},
 };
 
 /// The status that says nothing but "slower".
@@ -158,9 +158,13 @@ fn letter(parcel: &Parcel, item: usize, reason: Reason) -> Letter {
         id: String,
     }
     let mut lines = parcel.body.item(item).splitn(2, |byte| *byte == b'\n');
-    let action: Action = serde_json::from_slice(lines.next().unwrap_or_default()).expect("a body's action is JSON of ours");
-    let content =
-        Content::Document { index: action.create.index, id: action.create.id, json: parcel.body.document(item).to_vec() };
+    let action: Action =
+        serde_json::from_slice(lines.next().unwrap_or_default()).expect("a body's action is JSON of ours");
+    let content = Content::Document {
+        index: action.create.index,
+        id: action.create.id,
+        json: parcel.body.document(item).to_vec(),
+    };
     let origin = parcel.origins[parcel.items[item] as usize].clone();
     let reason_type = if reason.kind.is_empty() { format!("http_{}", reason.status) } else { reason.kind };
     Letter { origin, reason_type, reason: reason.text, content }

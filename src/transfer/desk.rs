@@ -26,7 +26,7 @@ use crate::{
     batcher::frame::VERSION_HEADER,
     checkpoint::Ledger,
     kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Record, Release},
-    metrics::{self, Gauge, health::Part, list},
+    metrics::{self, Gauge, Part, list},
     record::{Budget, Span},
 };
 
@@ -96,7 +96,7 @@ impl Desk {
         health: &Part,
         letters: &DeadLetters,
     ) -> Result<()> {
-        let trouble = self.consumer.trouble();
+        let (trouble, jobs) = (self.consumer.trouble(), self.jobs.clone());
         let mut tick = tokio::time::interval(COMMIT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let failed = loop {
@@ -115,9 +115,9 @@ impl Desk {
                         health.ok();
                     }
                 }
-                permit = self.jobs.reserve(), if !self.waiting.is_empty() => {
+                permit = jobs.reserve(), if !self.waiting.is_empty() => {
                     let Ok(permit) = permit else { break Some(anyhow!("the workers are gone")) };
-                    if let Some(job) = take_job(&mut self.waiting, &mut self.partitions, &mut self.ledger) {
+                    if let Some(job) = self.take_job() {
                         permit.send(job);
                     }
                 }
@@ -140,6 +140,34 @@ impl Desk {
         for Assignment { id, topic, partition: number } in assignments {
             self.partitions.insert(id, Partition { topic, number, next: None, epoch: 0, committed: 0 });
         }
+    }
+
+    /// Takes the next run into the ledger and makes a job of it; none if its partition went.
+    fn take_job(&mut self) -> Option<Job> {
+        let records = self.waiting.pop_front()?;
+        let (first, last) = (records.first()?, records.last()?);
+        let (id, first, last) = (first.assignment, first.offset, last.offset);
+        let partition = self.partitions.get_mut(&id)?;
+        let start = match partition.next {
+            Some(next) if first >= next => next,
+            before => {
+                if let Some(next) = before {
+                    warn!(
+                        topic = %partition.topic, partition = partition.number, expected = next, offset = first,
+                        "offsets jumped back: the topic was made anew, or its group was set back"
+                    );
+                    self.ledger.close((id, partition.epoch));
+                    partition.epoch += 1;
+                }
+                self.ledger.open((id, partition.epoch), first);
+                partition.committed = first;
+                first
+            }
+        };
+        partition.next = Some(last + 1);
+        let span = Span { source: (id, partition.epoch), start, end: last + 1, mark: () };
+        self.ledger.take(&span).expect("a span begins where the one before it ended, and a record is never empty");
+        Some(Job { stretch: Stretch::new(span), records })
     }
 
     /// Settles what is under way of partitions that go, commits, and lets them go. What isn't settled in time is
@@ -284,7 +312,9 @@ fn runs(records: Vec<Record>) -> VecDeque<Vec<Record>> {
     for record in records {
         let length = record.value.as_ref().map_or(0, Vec::len);
         let fits = runs.back().and_then(|run| run.last()).is_some_and(|last| {
-            last.assignment == record.assignment && bytes + length <= JOB_BYTES && record.header(VERSION_HEADER).is_none()
+            last.assignment == record.assignment
+                && bytes + length <= JOB_BYTES
+                && record.header(VERSION_HEADER).is_none()
         });
         match runs.back_mut() {
             Some(run) if fits => {
@@ -298,38 +328,6 @@ fn runs(records: Vec<Record>) -> VecDeque<Vec<Record>> {
         }
     }
     runs
-}
-
-/// Takes the next run into the ledger and makes a job of it; none if its partition went.
-fn take_job(
-    waiting: &mut VecDeque<Vec<Record>>,
-    partitions: &mut HashMap<AssignmentId, Partition>,
-    ledger: &mut Ledger<Slot>,
-) -> Option<Job> {
-    let records = waiting.pop_front()?;
-    let (first, last) = (records.first()?, records.last()?);
-    let (id, first, last) = (first.assignment, first.offset, last.offset);
-    let partition = partitions.get_mut(&id)?;
-    let start = match partition.next {
-        Some(next) if first >= next => next,
-        before => {
-            if let Some(next) = before {
-                warn!(
-                    topic = %partition.topic, partition = partition.number, expected = next, offset = first,
-                    "offsets jumped back: the topic was made anew, or its group was set back"
-                );
-                ledger.close((id, partition.epoch));
-                partition.epoch += 1;
-            }
-            ledger.open((id, partition.epoch), first);
-            partition.committed = first;
-            first
-        }
-    };
-    partition.next = Some(last + 1);
-    let span = Span { source: (id, partition.epoch), start, end: last + 1, mark: () };
-    ledger.take(&span).expect("a span begins where the one before it ended, and a record is never empty");
-    Some(Job { stretch: Stretch::new(span), records })
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ use crate::{
     document::{Builder, IndexName},
     elastic::{self, bulk},
     kafka::Consumer,
-    metrics::{self, Health, health::Part, list},
+    metrics::{self, Health, Part, list},
     record::Budget,
 };
 use dead_letter::DeadLetters;
@@ -94,8 +94,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     let parcels_out = Arc::new(AsyncMutex::new(parcels_out));
     let mut deliveries = JoinSet::new();
     for _ in 0..requests {
-        let delivery =
-            Delivery::new(Arc::clone(&sender), Arc::clone(&letters), settled.clone(), store_health.clone());
+        let delivery = Delivery::new(Arc::clone(&sender), Arc::clone(&letters), settled.clone(), store_health.clone());
         deliveries.spawn(delivery.run(Arc::clone(&parcels_out)));
     }
     drop(settled);

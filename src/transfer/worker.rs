@@ -64,7 +64,9 @@ impl Worker {
 
     /// Starts the worker's thread, which ends when the jobs do. To be called within a runtime.
     pub(super) fn start(mut self, number: usize, jobs: Arc<Mutex<Receiver<Job>>>) -> io::Result<()> {
-        std::thread::Builder::new().name(format!("transfer-{number}")).spawn(move || while self.turn(&jobs).is_ok() {})?;
+        std::thread::Builder::new()
+            .name(format!("transfer-{number}"))
+            .spawn(move || while self.turn(&jobs).is_ok() {})?;
         Ok(())
     }
 
@@ -122,8 +124,7 @@ impl Worker {
             // Decoding made sure that the segments are as long as the text.
             let (piece, behind) = rest.split_at_mut(*bytes as usize);
             rest = behind;
-            let source =
-                Source { stream: *stream, path, host: &meta.host, task: &meta.task, read_at: meta.read_at };
+            let source = Source { stream: *stream, path, host: &meta.host, task: &meta.task, read_at: meta.read_at };
             let mut lines = self.builder.source(&source);
             match part {
                 Part::Whole => self.packer.lines(&mut lines, topic, &meta.task, piece, *offset)?,
@@ -278,7 +279,7 @@ impl Packer {
             None => {
                 self.is_known = false;
                 let body = self.sender.body();
-                let permit = self.permit();
+                let permit = self.permit(body.bytes_max());
                 Parcel::new(body, permit)
             }
         };
@@ -294,8 +295,7 @@ impl Packer {
     }
 
     /// Room for a full body, which is given back as far as it isn't used.
-    fn permit(&self) -> Permit {
-        let bytes = self.sender.bytes_max();
+    fn permit(&self, bytes: usize) -> Permit {
         self.budget.try_take(bytes).unwrap_or_else(|| {
             let since = Instant::now();
             let permit = self.runtime.block_on(self.budget.take(bytes));
