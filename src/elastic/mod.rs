@@ -1,1 +1,22 @@
-//! The only door to Elasticsearch and OpenSearch.
+//! The only door to Elasticsearch and OpenSearch: documents go in by [`bulk`], questions go out through [`Client`].
+//!
+//! What it promises: a secret is never printed, logged or part of an error; every error says what to look at next;
+//! an item of a bulk request is called done only if the server said so for that very item, and refused only if
+//! asking again can't help. It knows nothing of Kafka, of files, or of how a document is made.
+
+pub mod bulk;
+pub mod check;
+mod client;
+mod error;
+mod lower;
+pub mod search;
+mod secret;
+mod server;
+mod settings;
+pub mod template;
+
+pub use client::Client;
+pub use error::ElasticError;
+pub use secret::Secret;
+pub use server::{Flavor, Server};
+pub use settings::Settings;
