@@ -9,10 +9,12 @@
 //! | 0-10, \[10-20\], 20-30 | 0-10 | to 20 |
 //! | 20-30 | 20-30 | to 30 |
 //!
-//! The ledger holds at most what the budget allows to be under way: one small entry for each span.
+//! What was handed over may come back in other pieces: spans may be joined or cut on their way, as long as each
+//! piece is settled once. The ledger holds one small entry for each piece that was settled out of order, and the
+//! budget bounds how many those can be.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::Hash,
 };
 
@@ -37,7 +39,7 @@ pub enum LedgerError {
         expected: u64,
     },
     /// Only what is under way can be settled, and only once.
-    #[error("a span {start}..{end} was settled that is not under way")]
+    #[error("a span {start}..{end} was settled that is not wholly under way")]
     NotUnderWay {
         /// Where the span began.
         start: u64,
@@ -68,16 +70,20 @@ struct Account<M> {
     safe: Safe<M>,
     /// Where the next span has to begin; never less than `safe.to`.
     next: u64,
-    /// Adjacent and ordered; the first begins at `safe.to` and is not settled.
-    under_way: VecDeque<Entry<M>>,
+    /// What is settled behind `safe.to`: by where it starts, where it ends, and its mark. Disjoint, none of it
+    /// begins at `safe.to`, and none of it ends behind `next`.
+    ahead: BTreeMap<u64, (u64, M)>,
 }
 
-#[derive(Debug)]
-struct Entry<M> {
-    start: u64,
-    end: u64,
-    mark: M,
-    settled: bool,
+impl<M: Copy> Account<M> {
+    /// Whether all of `start..end` is under way.
+    fn is_under_way(&self, start: u64, end: u64) -> bool {
+        let before = self.ahead.range(..start).next_back().map(|(_, (end, _))| *end);
+        let behind = self.ahead.range(start..).next().map(|(start, _)| *start);
+        let from = before.unwrap_or(0).max(self.safe.to);
+        let to = behind.unwrap_or(u64::MAX).min(self.next);
+        from <= start && start < end && end <= to
+    }
 }
 
 impl<K, M> Default for Ledger<K, M> {
@@ -91,7 +97,7 @@ impl<K: Copy + Eq + Hash, M: Copy> Ledger<K, M> {
     pub fn open(&mut self, source: K, at: u64) {
         self.moved.remove(&source);
         let safe = Safe { to: at, mark: None };
-        self.sources.insert(source, Account { safe, next: at, under_way: VecDeque::new() });
+        self.sources.insert(source, Account { safe, next: at, ahead: BTreeMap::new() });
     }
 
     /// Ends a source; returns up to where it was safe.
@@ -110,27 +116,28 @@ impl<K: Copy + Eq + Hash, M: Copy> Ledger<K, M> {
             return Err(LedgerError::NotAdjacent { start: span.start, end: span.end, expected: account.next });
         }
         account.next = span.end;
-        let Span { start, end, mark, .. } = *span;
-        account.under_way.push_back(Entry { start, end, mark, settled: false });
         Ok(())
     }
 
     /// Notes that `span` is safe: acknowledged, or dropped on purpose and counted.
     ///
     /// # Errors
-    /// If the source is not open, or the span is not under way; the watermark stays where it was.
+    /// If the source is not open, or not all of the span is under way; the watermark stays where it was.
     pub fn settle(&mut self, span: &Span<K, M>) -> Result<(), LedgerError> {
         let account = self.sources.get_mut(&span.source).ok_or(LedgerError::NotOpen)?;
-        let not_under_way = LedgerError::NotUnderWay { start: span.start, end: span.end };
-        let at = account.under_way.partition_point(|entry| entry.start < span.start);
-        match account.under_way.get_mut(at) {
-            Some(entry) if entry.start == span.start && entry.end == span.end && !entry.settled => entry.settled = true,
-            _ => return Err(not_under_way),
+        let Span { start, end, mark, .. } = *span;
+        if !account.is_under_way(start, end) {
+            return Err(LedgerError::NotUnderWay { start, end });
         }
-        while let Some(first) = account.under_way.pop_front_if(|first| first.settled) {
-            account.safe = Safe { to: first.end, mark: Some(first.mark) };
-            self.moved.insert(span.source);
+        if start > account.safe.to {
+            account.ahead.insert(start, (end, mark));
+            return Ok(());
         }
+        account.safe = Safe { to: end, mark: Some(mark) };
+        while let Some((end, mark)) = account.ahead.remove(&account.safe.to) {
+            account.safe = Safe { to: end, mark: Some(mark) };
+        }
+        self.moved.insert(span.source);
         Ok(())
     }
 
@@ -149,13 +156,13 @@ impl<K: Copy + Eq + Hash, M: Copy> Ledger<K, M> {
     /// Whether nothing of `source` is under way (true for a source that is not open).
     #[must_use]
     pub fn is_settled(&self, source: K) -> bool {
-        self.sources.get(&source).is_none_or(|account| account.under_way.is_empty())
+        self.sources.get(&source).is_none_or(|account| account.safe.to == account.next)
     }
 
     /// Whether nothing of any source is under way.
     #[must_use]
     pub fn is_all_settled(&self) -> bool {
-        self.sources.values().all(|account| account.under_way.is_empty())
+        self.sources.values().all(|account| account.safe.to == account.next)
     }
 
     /// The open sources.
@@ -231,6 +238,28 @@ mod tests {
                 before = expected;
             }
             prop_assert_eq!(ledger.is_settled(7), settled.iter().all(|done| *done));
+        }
+
+        /// What is settled may be cut and joined in any way, and must not overlap what is settled already.
+        #[test]
+        fn pieces_of_any_size_settle_and_overlapping_ones_are_refused(
+            pieces in proptest::collection::vec((0_u64..64, 1_u64..20), 0..60),
+        ) {
+            let mut ledger = Ledger::default();
+            ledger.open(7, 0);
+            ledger.take(&span(0, 24)).expect("adjacent");
+            ledger.take(&span(24, 64)).expect("adjacent");
+            let mut settled = [false; 64];
+            for (start, length) in pieces {
+                let range = start as usize..(start + length) as usize;
+                let free = settled.get(range.clone()).is_some_and(|bytes| bytes.iter().all(|done| !*done));
+                prop_assert_eq!(ledger.settle(&span(start, start + length)).is_ok(), free);
+                if free {
+                    settled[range].fill(true);
+                }
+                let expected = settled.iter().position(|done| !*done).unwrap_or(64) as u64;
+                prop_assert_eq!(ledger.safe_to(7), Some(expected));
+            }
         }
     }
 }

@@ -1,1 +1,124 @@
 //! One configuration, gathered from the rooms' own settings.
+//!
+//! [`Config`] is what `logdrive.toml`, overridden by the environment, says. The room promises that a configuration
+//! that it hands out is valid as a whole, and that a refusal names the file, the line and the column, says what was
+//! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
+
+mod agent;
+mod check;
+mod environment;
+mod load;
+mod placeholder;
+mod problem;
+mod rules;
+mod schema;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+pub use agent::{Agent, Encoding, Task};
+pub use problem::ConfigError;
+pub use transfer::{Target, Transfer};
+
+use crate::kafka;
+use placeholder::{document, elastic, embedded};
+
+/// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where checkpoints and the embedded store are kept; made when it doesn't exist.
+    ///
+    /// The default is `/var/lib/logdrive` for root, else `$XDG_STATE_HOME/logdrive` or `~/.local/state/logdrive`.
+    pub data_dir: PathBuf,
+    /// How many threads run everything but the reading of files: 1 to 64; none means one a core, at most 4.
+    pub worker_threads: Option<u16>,
+    /// Files to Kafka; what it says of reading holds for `logdrive up` too.
+    pub agent: Agent,
+    /// How Kafka is reached.
+    pub kafka: kafka::Settings,
+    /// Kafka to Elasticsearch.
+    pub transfer: Transfer,
+    /// How Elasticsearch or OpenSearch is reached.
+    pub elasticsearch: elastic::Settings,
+    /// The store in this process.
+    pub embedded: embedded::Settings,
+    /// How lines become documents.
+    pub document: document::Settings,
+    /// Where metrics and health are served.
+    pub metrics: Metrics,
+    /// Where the search page is served.
+    pub web: Web,
+    /// The file that was read; none if there was none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// The tables that a file or a variable has something of.
+    #[serde(skip)]
+    written: BTreeSet<String>,
+}
+
+/// `[metrics]`: where every long-running command serves `/metrics`, `/livez` and `/readyz`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// An address and a port; port 0 takes any that is free, and the log says which.
+    pub listen: String,
+}
+
+/// `[web]`: where `logdrive up` and `logdrive web` serve the search page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    /// An address and a port; port 0 takes any that is free, and the log says which.
+    pub listen: String,
+}
+
+/// How long a role may take to finish what is under way, unless its table says otherwise.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: default_data_dir(),
+            worker_threads: None,
+            agent: Agent::default(),
+            kafka: kafka::Settings::default(),
+            transfer: Transfer::default(),
+            elasticsearch: elastic::Settings::default(),
+            embedded: embedded::Settings::default(),
+            document: document::Settings::default(),
+            metrics: Metrics::default(),
+            web: Web::default(),
+            file: None,
+            written: BTreeSet::new(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9717".to_owned() }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7717".to_owned() }
+    }
+}
+
+/// Where a service keeps its state, or, for a person without rights to that, where the XDG specification says.
+fn default_data_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/logdrive");
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map_or_else(|| PathBuf::from("/var/lib/logdrive"), |state| state.join("logdrive"))
+}

@@ -29,7 +29,7 @@ metrics! {
     // In flight.
     IN_FLIGHT_BYTES = Metric::gauge("logdrive_in_flight_bytes", &[], "Bytes held by what was read and is not yet safe.");
     IN_FLIGHT_LIMIT_BYTES = Metric::gauge("logdrive_in_flight_limit_bytes", &[], "The limit of logdrive_in_flight_bytes.");
-    BUDGET_WAIT_SECONDS = Metric::counter("logdrive_budget_wait_seconds_total", &[], "Time that reading waited for the budget.");
+    BUDGET_WAIT_SECONDS = Metric::histogram("logdrive_budget_wait_seconds", &[], SECONDS, "How long reads waited for the budget, each that had to.");
     ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
     ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");
@@ -53,6 +53,7 @@ metrics! {
 
     // Into the store.
     DOCUMENTS = Metric::counter("logdrive_documents_total", &["outcome"], "Documents by outcome: created, duplicate, retried, dead_lettered, skipped.");
+    TAGGED_DOCUMENTS = Metric::counter("logdrive_tagged_documents_total", &["tag"], "Documents of lines that something was wrong with, by the tag that they carry.");
     BULK_SECONDS = Metric::histogram("logdrive_bulk_seconds", &[], SECONDS, "How long a bulk request or a commit took.");
     BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
     BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");

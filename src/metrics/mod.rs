@@ -3,11 +3,14 @@
 //! A room takes its handles once, at start, and counts on them; taking a handle is slow, counting is an atomic
 //! addition. Nothing outside this room names the `metrics` crate, so a metric that is not in [`list`] can't exist.
 
+mod health;
 pub mod list;
+mod process;
 
 use std::time::Duration;
 
 pub use ::metrics::{Counter, Gauge, Histogram};
+pub use health::{Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// What a metric measures.
@@ -101,10 +104,12 @@ impl Exposition {
         Ok(Self(handle))
     }
 
-    /// The metrics in Prometheus' text format, version 0.0.4.
+    /// The metrics, and those of the process itself, in Prometheus' text format, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut text = self.0.render();
+        process::render(&mut text);
+        text
     }
 
     /// Folds recorded histogram samples into their buckets; without it they pile up between scrapes.

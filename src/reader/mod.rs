@@ -1,1 +1,271 @@
 //! Files to blocks of whole lines.
+//!
+//! One thread finds the files that tasks mean and follows their names; lanes, each a thread with its own ring, read
+//! them. What leaves is an [`Event`] over a bounded channel, and a block holds its share of the byte budget, so
+//! reading waits when what was read is not yet safe: the files are the buffer. The room promises that the blocks of
+//! a stream are adjacent, that a stream is opened before its first block, and that an idle file costs nothing. It
+//! must not know where blocks go, nor when they are safe.
+
+mod counters;
+mod cut;
+mod discover;
+mod disk;
+mod identity;
+mod inbox;
+mod lane;
+mod pattern;
+mod pread;
+mod ring;
+mod tail;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, io, os::unix::net::UnixStream, sync::Arc, thread, time::Duration};
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use pattern::{PatternError, check_pattern, count_matches};
+
+use self::{
+    discover::{Discover, Matcher, Table},
+    inbox::Inbox,
+    lane::{Context, Lane},
+    pread::Pread,
+    ring::Ring,
+    watch::Watch,
+};
+use crate::{
+    metrics::{self, list},
+    record::{Block, Budget, Checkpoint, Stream},
+};
+
+/// How files are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Io {
+    /// io_uring where the kernel allows it, else `pread`.
+    #[default]
+    Auto,
+    /// io_uring; starting fails where the kernel refuses it.
+    Uring,
+    /// `pread(2)`.
+    Pread,
+}
+
+/// Where reading begins in a file that was there, and never seen, when the reader started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartAt {
+    /// At its first byte. Files that appear later are always read from their first byte.
+    #[default]
+    Beginning,
+    /// At its end.
+    End,
+}
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How bytes come from a file.
+    pub io: Io,
+    /// Threads that read; 0 for one for each four cores, at least one.
+    pub lanes: usize,
+    /// How often everything is looked at, whatever the kernel told; default 30 s.
+    pub rescan: Duration,
+    /// Longer lines are cut into parts, in bytes with the newline; default 1 MiB.
+    pub line_bytes_max: usize,
+    /// How long a last line without a newline waits before it goes out as it is; default 5 s.
+    pub idle_flush: Duration,
+    /// How much is read of a file in its turn, in bytes; default 256 KiB.
+    pub block_bytes: usize,
+    /// What a block costs beside its text, in bytes of the budget; default 256.
+    pub block_overhead_bytes: usize,
+    /// A descriptor is closed when its file was quiet for so long; default 5 s.
+    pub close_after: Duration,
+    /// A deleted file is followed until it was quiet for so long; default 10 s.
+    pub deleted_grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            io: Io::Auto,
+            lanes: 0,
+            rescan: Duration::from_secs(30),
+            line_bytes_max: 1024 * 1024,
+            idle_flush: Duration::from_secs(5),
+            block_bytes: 256 * 1024,
+            block_overhead_bytes: 256,
+            close_after: Duration::from_secs(5),
+            deleted_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Which files to read, under one name.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The task's name, unique among the tasks.
+    pub name: Arc<str>,
+    /// Globs: `*` and `?` stay within a directory, `**` does not, `[…]` and `{a,b}` work; relative to the working directory.
+    pub paths: Vec<String>,
+    /// Globs of files to leave out; one without a slash holds in every directory.
+    pub exclude: Vec<String>,
+    /// Where to begin in a file that was never seen.
+    pub start_at: StartAt,
+}
+
+/// What a reader tells.
+#[derive(Debug)]
+pub enum Event {
+    /// A stream begins, or goes on at the checkpoint's offset. For a generation above 0 the checkpoint has to be
+    /// saved before anything of the stream is sent, so that no two generations can ever be taken for one.
+    Opened(Checkpoint),
+    /// The file has another path or a longer head; offset and mark are of no meaning here.
+    Changed(Checkpoint),
+    /// Lines, or a part of a line.
+    Block(Block),
+    /// Nothing more will come of the stream.
+    Ended(Stream),
+}
+
+/// Why reading can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// A pattern can't be used.
+    #[error("task {task:?}: {error}")]
+    Pattern {
+        /// The task's name.
+        task: Arc<str>,
+        /// What is wrong with the pattern.
+        error: PatternError,
+    },
+    /// io_uring was asked for, and the kernel refuses it.
+    #[error(
+        "the kernel or a container's seccomp profile refuses io_uring ({0}): set agent.io to \"auto\" or \"pread\", or allow io_uring_setup, io_uring_enter and io_uring_register"
+    )]
+    NoUring(io::Error),
+    /// The kernel gives no inotify instance, thread or descriptor.
+    #[error("can't start reading: {0}; raise fs.inotify.max_user_instances or the limit of open files")]
+    Start(#[from] io::Error),
+}
+
+/// Threads that read.
+#[derive(Debug)]
+pub struct Reader {
+    stop: CancellationToken,
+    wake: UnixStream,
+    threads: Vec<thread::JoinHandle<()>>,
+    table: Arc<Table>,
+}
+
+impl Reader {
+    /// Starts to read what `tasks` mean: known files where their checkpoints say, others from their beginning.
+    ///
+    /// `seed` stands for the machine and the epoch of its checkpoint store; it goes into the identity of new files.
+    ///
+    /// # Errors
+    /// If a pattern can't be used, or the kernel refuses what is needed.
+    pub fn start(
+        settings: Settings,
+        tasks: &[Task],
+        known: Vec<Checkpoint>,
+        seed: u128,
+        budget: &Budget,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, ReaderError> {
+        let matchers = tasks.iter().map(|task| {
+            Matcher::of(task).map_err(|error| ReaderError::Pattern { task: Arc::clone(&task.name), error })
+        });
+        let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
+        let uring = choose(settings.io)?;
+        let (wake, woken) = UnixStream::pair()?;
+        let mut discover = Discover::new(matchers, known, seed, Watch::new(woken)?);
+        discover.rescan = settings.rescan;
+        let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
+        let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
+        let mut threads = Vec::new();
+        for index in 0..lane_count(settings.lanes) {
+            let inbox = Arc::new(Inbox::default());
+            discover.lanes.push(Arc::clone(&inbox));
+            let context = Context::new(
+                settings.clone(),
+                budget.clone(),
+                events.clone(),
+                stop.clone(),
+                Arc::clone(&table),
+                &names,
+            );
+            let thread = thread::Builder::new().name(format!("lane-{index}"));
+            threads.push(thread.spawn(move || run_lane(uring, context, inbox))?);
+        }
+        threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
+        Ok(Self { stop, wake, threads, table })
+    }
+
+    /// Ends reading. What was read is on the channel, which closes behind it.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // A byte, or closing the socket if it can't be written, wakes the thread that waits on it.
+        let _ = io::Write::write(&mut &self.wake, &[0]);
+        drop(self.wake);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in self.threads {
+                if thread.join().is_err() {
+                    tracing::error!("a reading thread ended in a panic; what it read and sent is safe");
+                }
+            }
+        });
+        // The join itself can't fail unless the runtime is going down, which ends the threads' work as well.
+        let _ = joined.await;
+    }
+
+    /// For each task, how many files there are and how many of their bytes were not read yet.
+    #[must_use]
+    pub fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
+        self.table.unread()
+    }
+}
+
+/// Whether io_uring is used.
+fn choose(io: Io) -> Result<bool, ReaderError> {
+    let uring = match (io, probe_ring()) {
+        (Io::Pread, _) => false,
+        (_, Ok(())) => true,
+        (Io::Uring, Err(error)) => return Err(ReaderError::NoUring(error)),
+        (Io::Auto, Err(error)) => {
+            info!(error = %error, "io_uring is refused here, reading with pread");
+            false
+        }
+    };
+    let backend = if uring { "uring" } else { "pread" };
+    metrics::gauge(&list::IO_BACKEND, &[backend]).set(1.0);
+    Ok(uring)
+}
+
+/// Whether a ring can be made. On a thread of its own: a runtime can't be dropped inside another one.
+fn probe_ring() -> io::Result<()> {
+    let probe = thread::Builder::new().name("probe".to_owned()).spawn(|| ring::runtime().map(drop))?;
+    probe.join().unwrap_or_else(|_| Err(io::Error::other("the probe for io_uring panicked")))
+}
+
+fn run_lane(uring: bool, context: Context, inbox: Arc<Inbox>) {
+    let started = if uring {
+        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, inbox).run()))
+    } else {
+        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, inbox).run()))
+    };
+    if let Err(error) = started {
+        tracing::error!(error = %error, "a lane could not start; raise the limits of open files and locked memory");
+    }
+}
+
+fn lane_count(wanted: usize) -> usize {
+    let cores = thread::available_parallelism().map(usize::from).unwrap_or(1);
+    if wanted > 0 { wanted } else { (cores / 4).max(1) }
+}

@@ -74,6 +74,12 @@ impl Permit {
         }
     }
 
+    /// Parts with `bytes` bytes of the share, or with all of it if it is smaller.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Permit {
+        Permit(self.0.as_mut().and_then(|held| held.split(bytes.min(held.num_permits()))))
+    }
+
     /// Adds `other`'s share, of the same budget, to this one.
     pub fn merge(&mut self, other: Permit) {
         match (&mut self.0, other.0) {

@@ -1,0 +1,291 @@
+//! When a batch is full, and what it carries.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use super::{
+    frame::{Encoder, Meta, Packed, Segment, TEXT_BYTES_MAX, VERSION},
+    meta,
+};
+use crate::{
+    record::{Block, Part, Permit, Span, Stream, TailMark},
+    splitter,
+};
+
+/// The most segments in a batch.
+pub const SEGMENTS_MAX: usize = 64;
+
+/// When a batch is sealed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A batch is full with this many bytes of text and of the table that says where it comes from.
+    ///
+    /// The default, 960 KiB, fits a record limit of 1 000 000 bytes (librdkafka's; the broker's is 48 588 bytes
+    /// larger) even if nothing can be compressed:
+    ///
+    /// | | bytes |
+    /// |---|---|
+    /// | text and table | 983 040 |
+    /// | frame: header 7, 8 for each of 4 blocks of 256 KiB, end mark 4 | 43 |
+    /// | headers' names, version, host, machine and task (each up to 255 bytes) | 850 |
+    /// | record and record batch | 200 |
+    /// | **sum** | **984 133** |
+    pub bytes_max: ByteSize,
+    /// A batch that is not full is sealed this long after its first block came.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub age_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { bytes_max: ByteSize::kib(960), age_max: Duration::from_millis(100) }
+    }
+}
+
+/// Who sends: what a record says of the machine where its text was read.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The host's name.
+    pub host: Arc<str>,
+    /// The machine's identity.
+    pub machine: Arc<str>,
+}
+
+/// A record, with the return ticket for what is in it.
+#[derive(Debug)]
+pub struct Batch {
+    /// The record.
+    pub packed: Packed,
+    /// What the record accounts for. Within a batch a stream may have several spans; in the order of the list,
+    /// and from batch to batch, the spans of a stream are adjacent.
+    pub spans: Vec<Span<Stream, TailMark>>,
+    /// The task that collected the text.
+    pub task: Arc<str>,
+    /// How many lines the record holds; a part of a cut line counts as one.
+    pub lines: u64,
+    /// How many bytes of text the record holds, before compression.
+    pub text_bytes: u64,
+    /// The record's share of the budget; given back when it is dropped.
+    pub permit: Permit,
+}
+
+/// Gathers the blocks of one topic and partition.
+#[derive(Debug)]
+pub struct Batcher {
+    bytes_max: usize,
+    age_max: Duration,
+    sender: Sender,
+    /// The batch that is being gathered.
+    open: Option<Open>,
+    /// The compressor's buffers, kept between batches while they follow each other closely.
+    spare: Option<Encoder>,
+}
+
+#[derive(Debug)]
+struct Open {
+    encoder: Encoder,
+    since: Instant,
+    task: Arc<str>,
+    read_at: jiff::Timestamp,
+    segments: Vec<Segment>,
+    spans: Vec<Span<Stream, TailMark>>,
+    lines: u64,
+    text_bytes: usize,
+    /// At most how many bytes the segments take in the record's headers.
+    table_bytes: usize,
+    permit: Permit,
+}
+
+impl Batcher {
+    /// A batcher with nothing in it.
+    #[must_use]
+    pub fn new(settings: &Settings, sender: Sender) -> Self {
+        let bytes_max = settings.bytes_max.as_u64().min(TEXT_BYTES_MAX) as usize;
+        Self { bytes_max, age_max: settings.age_max, sender, open: None, spare: None }
+    }
+
+    /// Adds a block, whose bytes are copied once, into the compressor; returns the batches that this filled,
+    /// mostly none. A block that does not fit is split between lines.
+    #[must_use]
+    pub fn push(&mut self, mut block: Block, now: Instant) -> Vec<Batch> {
+        let mut full = Vec::new();
+        let mut at = 0;
+        while at < block.text.len() {
+            let rest = &block.text[at..];
+            let fits = fitting(rest, self.room(&block), block.part);
+            if fits == 0 && self.open.is_some() {
+                full.extend(self.seal());
+                continue;
+            }
+            // A line that is longer than a batch may be is a batch of its own.
+            let bytes = if fits > 0 { fits } else { first_line(rest, block.part) };
+            let permit = block.permit.split(bytes);
+            self.add(&block, at, bytes, permit, now);
+            at += bytes;
+        }
+        full
+    }
+
+    /// When the batch that is being gathered is due; none if there is none.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.since + self.age_max)
+    }
+
+    /// The batch that is being gathered, if it is due.
+    #[must_use]
+    pub fn due(&mut self, now: Instant) -> Option<Batch> {
+        if self.due_at()? > now {
+            return None;
+        }
+        let batch = self.seal();
+        // A batch that did not fill in time belongs to a slow flow, which needs no buffers kept for it.
+        self.spare = None;
+        batch
+    }
+
+    /// The batch that is being gathered, as far as it went.
+    #[must_use]
+    pub fn seal(&mut self) -> Option<Batch> {
+        let mut open = self.open.take()?;
+        let meta = Meta {
+            version: VERSION,
+            host: self.sender.host.to_string(),
+            machine: self.sender.machine.to_string(),
+            task: open.task.to_string(),
+            read_at: open.read_at,
+            segments: open.segments,
+        };
+        let packed = Packed { value: open.encoder.finish(), headers: meta.headers() };
+        self.spare = Some(open.encoder);
+        Some(Batch::new(packed, open.spans, open.task, open.lines, open.text_bytes as u64, open.permit))
+    }
+
+    /// How many bytes of `block` fit into the batch that is being gathered, or into a new one if there is none.
+    fn room(&self, block: &Block) -> usize {
+        let table = meta::segment_bytes_max(&block.origin.path);
+        let Some(open) = &self.open else { return self.bytes_max.saturating_sub(table) };
+        if open.task != block.origin.task {
+            return 0;
+        }
+        let used = open.text_bytes + open.table_bytes;
+        match open.continued_by(block) {
+            true => self.bytes_max.saturating_sub(used),
+            false if open.segments.len() < SEGMENTS_MAX => self.bytes_max.saturating_sub(used + table),
+            false => 0,
+        }
+    }
+
+    /// Adds `bytes` bytes of `block` from `at` on to the batch that is being gathered.
+    fn add(&mut self, block: &Block, at: usize, bytes: usize, permit: Permit, now: Instant) {
+        let text = &block.text[at..at + bytes];
+        let spare = &mut self.spare;
+        let open = self.open.get_or_insert_with(|| Open {
+            encoder: spare.take().unwrap_or_else(Encoder::new),
+            since: now,
+            task: Arc::clone(&block.origin.task),
+            read_at: block.read_at,
+            segments: Vec::new(),
+            spans: Vec::new(),
+            lines: 0,
+            text_bytes: 0,
+            table_bytes: 0,
+            permit: Permit::none(),
+        });
+        open.encoder.write(text);
+        let lines = if bytes == block.text.len() { block.lines } else { splitter::count(text) };
+        let offset = block.offset + at as u64;
+        open.add_segment(block, offset, bytes as u64, lines);
+        let span = Span {
+            source: block.origin.stream,
+            start: offset,
+            end: offset + bytes as u64,
+            mark: TailMark::behind(text),
+        };
+        add_span(&mut open.spans, span);
+        open.lines += u64::from(lines);
+        open.text_bytes += bytes;
+        // The text is in the compressor now; what is held is what it made of it.
+        open.permit.merge(permit);
+        open.permit.shrink_to(open.encoder.bytes_held() + Encoder::BYTES_HELD);
+    }
+}
+
+impl Batch {
+    /// A batch whose permit shrinks to what the record holds.
+    pub(super) fn new(
+        packed: Packed,
+        spans: Vec<Span<Stream, TailMark>>,
+        task: Arc<str>,
+        lines: u64,
+        text_bytes: u64,
+        mut permit: Permit,
+    ) -> Self {
+        permit.shrink_to(packed.bytes_held() + size_of_val(&spans[..]));
+        Self { packed, spans, task, lines, text_bytes, permit }
+    }
+}
+
+impl Open {
+    /// Whether `block`, from wherever it is cut, continues the last segment.
+    fn continued_by(&self, block: &Block) -> bool {
+        let Some(last) = self.segments.last() else { return false };
+        last.part == Part::Whole
+            && block.part == Part::Whole
+            && last.stream == block.origin.stream
+            && last.path == block.origin.path
+            && (block.offset..block.offset + block.text.len() as u64).contains(&(last.offset + last.bytes))
+    }
+
+    fn add_segment(&mut self, block: &Block, offset: u64, bytes: u64, lines: u32) {
+        match self.segments.last_mut() {
+            Some(last)
+                if last.part == Part::Whole
+                    && block.part == Part::Whole
+                    && last.stream == block.origin.stream
+                    && last.path == block.origin.path
+                    && last.offset + last.bytes == offset =>
+            {
+                last.bytes += bytes;
+                last.lines += lines;
+            }
+            _ => {
+                let origin = &block.origin;
+                self.table_bytes += meta::segment_bytes_max(&origin.path);
+                let (stream, path) = (origin.stream, origin.path.clone());
+                self.segments.push(Segment { stream, path, offset, bytes, lines, part: block.part });
+            }
+        }
+    }
+}
+
+/// Adds `span` to its stream's last one if they are adjacent.
+pub(super) fn add_span(spans: &mut Vec<Span<Stream, TailMark>>, span: Span<Stream, TailMark>) {
+    match spans.iter_mut().rev().find(|earlier| earlier.source == span.source) {
+        Some(earlier) if earlier.end == span.start => (earlier.end, earlier.mark) = (span.end, span.mark),
+        _ => spans.push(span),
+    }
+}
+
+/// How many bytes of `text` to take into `room` bytes: all of it, or whole lines, or nothing.
+fn fitting(text: &[u8], room: usize, part: Part) -> usize {
+    match part {
+        _ if text.len() <= room => text.len(),
+        Part::Whole => splitter::whole_lines(&text[..room]),
+        Part::First | Part::Middle | Part::Last => 0,
+    }
+}
+
+/// How many bytes of `text` can't be split: its first line, or all of a part.
+fn first_line(text: &[u8], part: Part) -> usize {
+    match part {
+        Part::Whole => splitter::first_end(text).unwrap_or(text.len()),
+        Part::First | Part::Middle | Part::Last => text.len(),
+    }
+}

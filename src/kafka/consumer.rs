@@ -1,0 +1,413 @@
+//! The consumer: a member of a group, whose records and changes of assignment come as events.
+//!
+//! A thread of its own polls librdkafka, whatever the role does, so the group never takes a busy member for a
+//! dead one. Records leave in chunks through a bounded channel; if that stays full for a while the partitions are
+//! paused, and polling goes on without them until there is room.
+//!
+//! Changes of assignment have a channel of their own, so they arrive although records are stuck. The order still
+//! holds: [`Event::Assigned`] comes before the first record of its partitions, and after [`Event::Revoked`] none
+//! comes; those already fetched are dropped here, and the partition's next owner reads them.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError as ClientError,
+    message::{BorrowedMessage, Headers},
+};
+use tokio::sync::{
+    mpsc::{self, Receiver, Sender, error::TrySendError},
+    oneshot, watch,
+};
+use tracing::{debug, warn};
+
+use super::{
+    Assignment, AssignmentId, KafkaError, Release, Settings,
+    rebalance::{Change, Context},
+    settings,
+};
+use crate::metrics::{self, Counter, list};
+
+/// How long one poll waits for a record.
+const TURN: Duration = Duration::from_millis(100);
+/// A chunk is handed over when it has this many bytes (values only) or records, or nothing more is there.
+const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_RECORDS: usize = 1024;
+/// Chunks between the thread and the role.
+const CHUNKS: usize = 2;
+/// How long the role may take nothing before its partitions are paused. Pausing throws away what was fetched
+/// ahead, so it is for a role that is stuck, not for one that is slow.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Changes of assignment between the thread and the role; the thread waits when there are more.
+const CHANGES: usize = 4;
+/// How long leaving the group may take.
+const LEAVE_MAX: Duration = Duration::from_secs(10);
+
+/// A record as Kafka has it; nothing in it is taken for granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The assignment under which it was read.
+    pub assignment: AssignmentId,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset in the partition. Offsets grow, with gaps.
+    pub offset: u64,
+    /// The key, if it has one.
+    pub key: Option<Vec<u8>>,
+    /// The headers, in order; names may repeat, values may be absent.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The value; none for a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// When it was made or appended, in milliseconds since 1970, where Kafka knows.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Record {
+    /// The value of the first header called `name`.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(found, _)| found == name).and_then(|(_, value)| value.as_deref())
+    }
+}
+
+/// What a consumer has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// Records, those of a partition in order; never empty.
+    Records(Vec<Record>),
+    /// These partitions are ours from now on.
+    Assigned(Vec<Assignment>),
+    /// These partitions go: settle and commit what is under way, then drop the release.
+    Revoked(Vec<Assignment>, Release),
+    /// The consumer can't go on, and nothing more comes.
+    Failed(KafkaError),
+}
+
+/// Reads records as a member of a consumer group. Dropping it leaves the group.
+pub struct Consumer {
+    /// Always there until the consumer is dropped.
+    client: Option<Arc<Client>>,
+    changes: Receiver<Change>,
+    records: Receiver<Vec<Record>>,
+    live: HashSet<AssignmentId>,
+    room: Arc<Room>,
+    left: oneshot::Receiver<()>,
+}
+
+/// Commits offsets for a [`Consumer`], from any task. Holding one does not keep the consumer in its group.
+#[derive(Clone)]
+pub struct Committer(std::sync::Weak<Client>);
+
+type Client = BaseConsumer<Context>;
+
+/// Wakes the thread when the role took records, or wants no more.
+#[derive(Default)]
+struct Room {
+    stopped: AtomicBool,
+    lock: Mutex<()>,
+    taken: Condvar,
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Committer")
+    }
+}
+
+impl Consumer {
+    /// Joins `group` to read `topics`: names, or patterns that begin with `^`. It connects in the background; no
+    /// broker and no topic need be there yet.
+    ///
+    /// # Errors
+    /// [`KafkaError::Setting`], or [`KafkaError::Fatal`] if librdkafka can't start.
+    pub fn new(settings: &Settings, group: &str, topics: &[String]) -> Result<Self, KafkaError> {
+        let (change_sender, changes) = mpsc::channel(CHANGES);
+        let context = Context::new(change_sender, settings.bootstrap_servers.clone());
+        let config = settings.consumer(group)?;
+        let client: Client = config.create_with_context(context).map_err(settings::refused)?;
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        client.subscribe(&names).map_err(|error| KafkaError::Setting {
+            name: "topics".to_owned(),
+            why: format!("{error}; a topic is a name, or a regular expression that begins with ^"),
+        })?;
+        let (client, room) = (Arc::new(client), Arc::new(Room::default()));
+        let (record_sender, records) = mpsc::channel(CHUNKS);
+        let (leaving, left) = oneshot::channel();
+        let thread = Thread {
+            client: Arc::clone(&client),
+            records: record_sender,
+            room: Arc::clone(&room),
+            meters: HashMap::new(),
+            waiting: VecDeque::new(),
+        };
+        std::thread::Builder::new()
+            .name("kafka-consumer".to_owned())
+            .spawn(move || {
+                // Freed here, on this thread, the client leaves the group.
+                thread.run();
+                let _ = leaving.send(());
+            })
+            .map_err(|error| KafkaError::Fatal { why: format!("no thread: {error}") })?;
+        Ok(Self { client: Some(client), changes, records, live: HashSet::new(), room, left })
+    }
+
+    /// The next event. Cancel safe. After [`Event::Failed`] it waits for ever.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            let event = tokio::select! {
+                biased;
+                Some(change) = self.changes.recv() => self.changed(change),
+                Some(chunk) = self.records.recv() => {
+                    self.room.wake();
+                    match self.arrived(chunk) {
+                        Some(event) => event,
+                        None => continue,
+                    }
+                }
+                else => std::future::pending().await,
+            };
+            return event;
+        }
+    }
+
+    /// The next event that is not records, for a role that has no room for them. Cancel safe.
+    pub async fn next_change(&mut self) -> Event {
+        match self.changes.recv().await {
+            Some(change) => self.changed(change),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A handle to commit with.
+    #[must_use]
+    pub fn committer(&self) -> Committer {
+        Committer(Arc::downgrade(self.client()))
+    }
+
+    /// What keeps records from coming, if anything does; none again after the next success.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<KafkaError>> {
+        self.client().context().trouble.subscribe()
+    }
+
+    /// Leaves the group, so that its other members take over at once; for at most 10 seconds.
+    pub async fn close(mut self) {
+        let left = std::mem::replace(&mut self.left, oneshot::channel().1);
+        drop(self);
+        if tokio::time::timeout(LEAVE_MAX, left).await.is_err() {
+            warn!("the consumer group did not confirm that we left; it notices when the session times out");
+        }
+    }
+
+    fn client(&self) -> &Arc<Client> {
+        self.client.as_ref().expect("it is taken only when the consumer is dropped")
+    }
+
+    fn changed(&mut self, change: Change) -> Event {
+        match change {
+            Change::Assigned(assignments) => {
+                self.live.extend(assignments.iter().map(|assignment| assignment.id));
+                Event::Assigned(assignments)
+            }
+            Change::Revoked(assignments, release) => {
+                for assignment in &assignments {
+                    self.live.remove(&assignment.id);
+                }
+                Event::Revoked(assignments, release)
+            }
+            Change::Failed(error) => Event::Failed(error),
+        }
+    }
+
+    /// A chunk's records that are still ours. The thread tells of an assignment before it sends records of it,
+    /// so what is not live was revoked.
+    fn arrived(&mut self, mut chunk: Vec<Record>) -> Option<Event> {
+        chunk.retain(|record| self.live.contains(&record.assignment));
+        (!chunk.is_empty()).then_some(Event::Records(chunk))
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // No change waits for a reader any more, and the thread is the last to hold the client.
+        self.changes.close();
+        while self.changes.try_recv().is_ok() {}
+        self.client = None;
+        self.room.stopped.store(true, Ordering::Release);
+        self.room.wake();
+    }
+}
+
+impl Committer {
+    /// Commits that the group goes on at these offsets, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`KafkaError::Commit`]: nothing is lost, the offsets can be committed again, unless the partition went to
+    /// another member, which then reads again from the last commit.
+    pub async fn commit(&self, offsets: Vec<(Arc<str>, i32, u64)>) -> Result<(), KafkaError> {
+        let client = self.0.upgrade().ok_or_else(|| KafkaError::Commit { why: "the consumer is closed".to_owned() })?;
+        let commit = tokio::task::spawn_blocking(move || commit(&client, &offsets)).await;
+        commit.unwrap_or_else(|error| Err(KafkaError::Commit { why: error.to_string() }))
+    }
+}
+
+fn commit(client: &Client, offsets: &[(Arc<str>, i32, u64)]) -> Result<(), KafkaError> {
+    let failed = |error: ClientError| KafkaError::Commit { why: error.to_string() };
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (topic, partition, next) in offsets {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*next as i64)).map_err(failed)?;
+    }
+    client.commit(&list, CommitMode::Sync).map_err(failed)?;
+    for (topic, partition, next) in offsets {
+        metrics::gauge(&list::COMMITTED_OFFSET, &[topic, &partition.to_string()]).set(*next as f64);
+    }
+    Ok(())
+}
+
+impl Room {
+    fn wake(&self) {
+        let _locked = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.taken.notify_all();
+    }
+
+    fn wait(&self, limit: Duration) {
+        let locked = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.taken.wait_timeout(locked, limit));
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// The thread that polls.
+struct Thread {
+    client: Arc<Client>,
+    records: Sender<Vec<Record>>,
+    room: Arc<Room>,
+    meters: HashMap<Arc<str>, (Counter, Counter)>,
+    /// Chunks that the role has no room for. At most one, and what librdkafka still hands out after a pause:
+    /// never more than it had fetched ahead.
+    waiting: VecDeque<Vec<Record>>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while !self.room.is_stopped() {
+            if !self.poll() {
+                break;
+            }
+            self.hand_over();
+        }
+    }
+
+    /// Takes what librdkafka has, into `waiting`; returns whether the consumer can go on.
+    fn poll(&mut self) -> bool {
+        let client = Arc::clone(&self.client);
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        while bytes < CHUNK_BYTES && chunk.len() < CHUNK_RECORDS {
+            match client.poll(if chunk.is_empty() { TURN } else { Duration::ZERO }) {
+                None => break,
+                Some(Ok(message)) => {
+                    bytes += message.payload_len() + message.key_len();
+                    chunk.extend(self.record(&message));
+                }
+                Some(Err(ClientError::MessageConsumptionFatal(code))) => {
+                    client.context().fail(KafkaError::Fatal { why: code.to_string() });
+                    return false;
+                }
+                Some(Err(error)) => {
+                    // The client's own errors were told already, with their reasons.
+                    debug!(%error, "poll");
+                    break;
+                }
+            }
+        }
+        if !chunk.is_empty() {
+            client.context().note_success();
+            self.waiting.push_back(chunk);
+        }
+        true
+    }
+
+    /// Copies a record out of librdkafka's buffers; none if its partition isn't ours any more.
+    fn record(&mut self, message: &BorrowedMessage<'_>) -> Option<Record> {
+        let (topic, assignment) = self.client.context().assignment(message.topic(), message.partition())?;
+        let (records, bytes) = self.meters.entry(Arc::clone(&topic)).or_insert_with(|| {
+            (metrics::counter(&list::CONSUMED_RECORDS, &[&topic]), metrics::counter(&list::CONSUMED_BYTES, &[&topic]))
+        });
+        records.increment(1);
+        bytes.increment(message.payload_len() as u64);
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        });
+        Some(Record {
+            assignment,
+            topic,
+            partition: message.partition(),
+            offset: u64::try_from(message.offset()).ok()?,
+            key: message.key().map(<[u8]>::to_vec),
+            headers,
+            value: message.payload().map(<[u8]>::to_vec),
+            timestamp_ms: message.timestamp().to_millis(),
+        })
+    }
+
+    /// Hands over what waits. If the role takes nothing for a while, it pauses the partitions and polls on.
+    fn hand_over(&mut self) {
+        let since = Instant::now();
+        while let Some(chunk) = self.waiting.pop_front() {
+            match self.records.try_send(chunk) {
+                Ok(()) => continue,
+                // The role is gone; the end is near.
+                Err(TrySendError::Closed(_)) => return,
+                Err(TrySendError::Full(chunk)) => self.waiting.push_front(chunk),
+            }
+            if self.room.is_stopped() {
+                return;
+            }
+            if since.elapsed() < PATIENCE {
+                self.room.wait(Duration::from_millis(20));
+                continue;
+            }
+            self.pause(true);
+            if !self.poll() {
+                return;
+            }
+        }
+        self.pause(false);
+    }
+
+    fn pause(&self, pause: bool) {
+        let context = self.client.context();
+        if context.paused.swap(pause, Ordering::AcqRel) == pause {
+            return;
+        }
+        debug!(pause, "fetching is paused or goes on");
+        let all = self.client.assignment();
+        let done = all.and_then(|all| if pause { self.client.pause(&all) } else { self.client.resume(&all) });
+        if let Err(error) = done {
+            warn!(%error, pause, "partitions could not be paused or resumed");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "consumer_tests.rs"]
+mod tests;

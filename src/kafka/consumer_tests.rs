@@ -1,0 +1,165 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+use tokio::sync::mpsc;
+
+use super::{
+    super::{Outgoing, Producer},
+    Assignment, Consumer, Event, Record, Settings,
+};
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn cluster(partitions: i32) -> (Cluster, Settings) {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    cluster.create_topic("app-1", partitions, 1).expect("a topic");
+    // A group in a test has no members to wait for.
+    let quick = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "200")];
+    let settings = quick.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), settings };
+    (cluster, settings)
+}
+
+async fn write(settings: &Settings, partition: i32, values: impl Iterator<Item = Vec<u8>>) {
+    let (sender, mut answers) = mpsc::channel(100_000);
+    let producer = Producer::new(settings, sender).expect("a producer");
+    for value in values {
+        let topic = Arc::from("app-1");
+        producer
+            .send(Outgoing { topic, partition: Some(partition), key: None, value, headers: vec![], ticket: () })
+            .await;
+    }
+    assert_eq!(producer.flush(LIMIT).await, 0);
+    while let Ok(answer) = answers.try_recv() {
+        assert!(answer.result.is_ok());
+    }
+}
+
+fn numbered(from: usize, to: usize) -> impl Iterator<Item = Vec<u8>> {
+    (from..to).map(|number| number.to_string().into_bytes())
+}
+
+fn open(settings: &Settings) -> Consumer {
+    Consumer::new(settings, "group", &["^app-.*".to_owned()]).expect("a consumer")
+}
+
+async fn event(consumer: &mut Consumer) -> Event {
+    tokio::time::timeout(LIMIT, consumer.next()).await.expect("an event in time")
+}
+
+/// Reads until `count` records came, and returns them by partition.
+async fn read(consumer: &mut Consumer, count: usize) -> BTreeMap<i32, Vec<Record>> {
+    let (mut read, mut seen) = (BTreeMap::<i32, Vec<Record>>::new(), 0);
+    while seen < count {
+        if let Event::Records(records) = event(consumer).await {
+            seen += records.len();
+            for record in records {
+                read.entry(record.partition).or_default().push(record);
+            }
+        }
+    }
+    read
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_announced_before_their_records_which_come_in_order() {
+    let (cluster, settings) = cluster(2);
+    write(&settings, 0, numbered(0, 5000)).await;
+    write(&settings, 1, numbered(0, 10)).await;
+    let mut consumer = open(&settings);
+    let Event::Assigned(assigned) = event(&mut consumer).await else { panic!("the assignment comes first") };
+    assert_eq!(assigned.len(), 2);
+    for (partition, records) in read(&mut consumer, 5010).await {
+        let Assignment { id, topic, .. } = assigned.iter().find(|a| a.partition == partition).expect("ours");
+        for (number, record) in records.iter().enumerate() {
+            assert_eq!((record.offset, record.assignment, &record.topic), (number as u64, *id, topic));
+            assert_eq!(record.value.as_deref(), Some(number.to_string().as_bytes()));
+        }
+    }
+    consumer.close().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_member_goes_on_where_the_last_commit_was() {
+    let (cluster, settings) = cluster(1);
+    write(&settings, 0, numbered(0, 100)).await;
+    let mut first = open(&settings);
+    let records = read(&mut first, 100).await.remove(&0).expect("of the only partition");
+    first.committer().commit(vec![(Arc::clone(&records[0].topic), 0, 40)]).await.expect("committed");
+    first.close().await;
+    let mut second = open(&settings);
+    let records = read(&mut second, 60).await.remove(&0).expect("of the only partition");
+    assert_eq!((records[0].offset, records.len()), (40, 60));
+    second.close().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_go_only_when_released_and_no_record_of_them_follows() {
+    let (cluster, settings) = cluster(2);
+    write(&settings, 0, numbered(0, 3000)).await;
+    write(&settings, 1, numbered(0, 3000)).await;
+    let mut first = open(&settings);
+    let mut seen = 0;
+    while seen == 0 {
+        if let Event::Records(records) = event(&mut first).await {
+            seen = records.len();
+        }
+    }
+    // A second member makes the group revoke what the first has.
+    let mut second = open(&settings);
+    let release = loop {
+        match tokio::time::timeout(LIMIT, first.next_change()).await.expect("a change in time") {
+            Event::Revoked(revoked, release) => {
+                assert_eq!(revoked.len(), 2);
+                break release;
+            }
+            other => assert!(matches!(other, Event::Assigned(_)), "{other:?}"),
+        }
+    };
+    // Records that were fetched before wait in the channel; they must not come now.
+    assert!(tokio::time::timeout(Duration::from_millis(300), first.next()).await.is_err());
+    drop(release);
+    let (a, b) = tokio::join!(read(&mut first, 3000), read(&mut second, 3000));
+    assert_eq!((a.len(), b.len()), (1, 1));
+    for records in a.values().chain(b.values()) {
+        assert_eq!((records[0].offset, records.len()), (0, 3000));
+    }
+    drop((first, second, cluster));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_takes_nothing_for_long_stays_in_the_group_and_misses_nothing() {
+    let (cluster, settings) = cluster(1);
+    write(&settings, 0, numbered(0, 20_000)).await;
+    let mut consumer = open(&settings);
+    assert!(matches!(event(&mut consumer).await, Event::Assigned(_)));
+    tokio::time::sleep(super::PATIENCE * 2).await;
+    let records = read(&mut consumer, 20_000).await.remove(&0).expect("of the only partition");
+    assert!(records.iter().enumerate().all(|(number, record)| record.offset == number as u64));
+    assert_eq!(records.len(), 20_000);
+    consumer.close().await;
+    drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_record_is_passed_on_as_it_is() {
+    let (cluster, settings) = cluster(1);
+    let (sender, _answers) = mpsc::channel(10);
+    let producer = Producer::new(&settings, sender).expect("a producer");
+    let odd = vec![0_u8, 255, 10];
+    let headers = vec![("name", odd.clone()), ("name", vec![])];
+    let (topic, key) = (Arc::from("app-1"), Some(odd.clone()));
+    producer.send(Outgoing { topic, partition: Some(0), key, value: vec![], headers, ticket: () }).await;
+    assert_eq!(producer.flush(LIMIT).await, 0);
+    let mut consumer = open(&settings);
+    let record = read(&mut consumer, 1).await.remove(&0).expect("of the only partition").remove(0);
+    assert_eq!((record.key.as_deref(), record.header("name")), (Some(&odd[..]), Some(&odd[..])));
+    assert_eq!((record.headers.len(), record.header("other")), (2, None));
+    assert!(record.timestamp_ms.is_some_and(|at| at > 1_600_000_000_000));
+    assert!(record.value.unwrap_or_default().is_empty());
+    drop((consumer, cluster));
+}

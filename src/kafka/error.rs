@@ -1,0 +1,172 @@
+//! What can go wrong with Kafka, sorted by what a caller can do about it.
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+use thiserror::Error;
+
+/// Why Kafka did not do what it was asked.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum KafkaError {
+    /// A setting that librdkafka doesn't know or accept, or one that would break the promise.
+    #[error("the kafka setting {name:?} can't be used: {why}")]
+    Setting {
+        /// The setting's name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No broker answers. It may come back: what was sent stays under way.
+    #[error("the kafka brokers at {servers} don't answer: {why}; check that they run, and kafka.bootstrap_servers")]
+    Away {
+        /// The brokers that were asked first.
+        servers: String,
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The topic isn't there. It may be created later: what was sent stays under way.
+    #[error("the kafka topic {topic:?} doesn't exist; create it, or let `logdrive setup` create it")]
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// The brokers refuse the user, or refuse the user this topic or group.
+    #[error("the kafka brokers refuse access to {what}: {why}; check the user in kafka.settings and its rights")]
+    Unauthorized {
+        /// A topic, a group or the cluster.
+        what: String,
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The record is larger than the brokers allow; sending it again can't help.
+    #[error(
+        "a record of {bytes} bytes is too large for the kafka topic {topic:?}; raise the topic's max.message.bytes"
+    )]
+    TooLarge {
+        /// The topic's name.
+        topic: String,
+        /// The length of the record's value.
+        bytes: usize,
+    },
+    /// The brokers refuse the record for what it is; sending it again can't help.
+    #[error("the kafka topic {topic:?} refuses a record: {why}")]
+    Refused {
+        /// The topic's name.
+        topic: String,
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The brokers did not take a record, and may take it later.
+    #[error("the kafka topic {topic:?} doesn't take a record now: {why}; it is sent again")]
+    NotNow {
+        /// The topic's name.
+        topic: String,
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The offsets were not committed. They are still safe to commit.
+    #[error("the kafka offsets could not be committed: {why}")]
+    Commit {
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The client can't go on.
+    #[error("the kafka client can't go on: {why}")]
+    Fatal {
+        /// What librdkafka says.
+        why: String,
+    },
+}
+
+impl KafkaError {
+    /// The error's name in metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Setting { .. } => "setting",
+            Self::Away { .. } => "away",
+            Self::UnknownTopic { .. } => "unknown_topic",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::TooLarge { .. } => "too_large",
+            Self::Refused { .. } => "refused",
+            Self::NotNow { .. } => "not_now",
+            Self::Commit { .. } => "commit",
+            Self::Fatal { .. } => "fatal",
+        }
+    }
+
+    /// Whether sending the same record again can't help.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Refused { .. })
+    }
+
+    /// The error of one record that was to go to `topic` and whose value has `bytes` bytes.
+    pub(super) fn of_record(code: Code, topic: &str, bytes: usize) -> Self {
+        let (topic, why) = (topic.to_owned(), code.to_string());
+        match code {
+            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
+                Self::TooLarge { topic, bytes }
+            }
+            Code::InvalidRecord | Code::InvalidTimestamp | Code::UnsupportedForMessageFormat => {
+                Self::Refused { topic, why }
+            }
+            _ if is_unknown_topic(code) => Self::UnknownTopic { topic },
+            _ if is_unauthorized(code) => Self::Unauthorized { what: format!("the topic {topic:?}"), why },
+            _ => Self::NotNow { topic, why },
+        }
+    }
+
+    /// The error of a client as a whole, or of a question about `topic`.
+    pub(super) fn of_client(code: Option<Code>, why: &str, servers: &str, topic: Option<&str>) -> Self {
+        let why = why.to_owned();
+        match (code, topic) {
+            (Some(Code::Fatal | Code::Fenced), _) => Self::Fatal { why },
+            (Some(code), Some(topic)) if is_unknown_topic(code) => Self::UnknownTopic { topic: topic.to_owned() },
+            (Some(code), topic) if is_unauthorized(code) => {
+                let what = topic.map_or_else(|| format!("the cluster at {servers}"), |topic| format!("{topic:?}"));
+                Self::Unauthorized { what, why }
+            }
+            _ => Self::Away { servers: servers.to_owned(), why },
+        }
+    }
+}
+
+fn is_unknown_topic(code: Code) -> bool {
+    matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::InvalidTopic)
+}
+
+fn is_unauthorized(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism
+            | Code::IllegalSASLState
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, KafkaError};
+
+    #[test]
+    fn only_what_can_never_be_taken_is_final() {
+        let of = |code| KafkaError::of_record(code, "t", 7);
+        assert_eq!(of(Code::MessageSizeTooLarge), KafkaError::TooLarge { topic: "t".into(), bytes: 7 });
+        assert!(of(Code::MessageSizeTooLarge).is_final() && of(Code::InvalidRecord).is_final());
+        for later in [
+            Code::UnknownTopicOrPartition,
+            Code::TopicAuthorizationFailed,
+            Code::NotEnoughReplicas,
+            Code::PurgeInflight,
+            Code::PurgeQueue,
+            Code::Fatal,
+            Code::PolicyViolation,
+            Code::MessageTimedOut,
+        ] {
+            assert!(!of(later).is_final(), "{later:?}");
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! The producer: records with a ticket in, exactly one answer for each out.
+//!
+//! librdkafka sends and retries on its own threads; one thread of ours serves its reports. A record's value is
+//! copied into librdkafka when it is sent and lives only there. What librdkafka reports as failed goes to
+//! [`Held`], in its old place in line, and is sent again, unless nothing could make it succeed.
+//!
+//! Answers leave through a bounded channel. While it is full the reports wait in librdkafka, which bounds what is
+//! under way (`queue.buffering.max.*`), so a sender must not be the only reader of the answers, unless the channel
+//! has room for everything that can be under way.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message,
+    config::RDKafkaLogLevel,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig},
+    types::RDKafkaErrorCode as Code,
+};
+use tokio::sync::{Notify, mpsc::Sender, watch};
+use tracing::{info, warn};
+
+use super::{KafkaError, Settings, held::Held, partitions::Partitions, settings, voice};
+use crate::metrics::{self, Counter, Histogram, list};
+
+/// How long one turn of the thread lasts that serves reports, at most.
+const TURN: Duration = Duration::from_millis(100);
+/// How long a full queue is waited for before it is looked at again, should no report come.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
+/// The most bytes that may wait in [`Held`] before senders wait; what librdkafka had under way may come on top.
+const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// A record to be sent.
+#[derive(Debug)]
+pub struct Outgoing<T> {
+    /// Where to.
+    pub topic: Arc<str>,
+    /// The partition; none leaves the choice to librdkafka (by key where there is one).
+    pub partition: Option<i32>,
+    /// The key; any bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value; any bytes.
+    pub value: Vec<u8>,
+    /// The headers, in order.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// What the sender wants back with the answer.
+    pub ticket: T,
+}
+
+/// Where a record ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The partition.
+    pub partition: i32,
+    /// The record's offset in the partition.
+    pub offset: i64,
+}
+
+/// A record that can never be taken, and why.
+#[derive(Debug)]
+pub struct Failed {
+    /// [`KafkaError::TooLarge`] or [`KafkaError::Refused`].
+    pub error: KafkaError,
+    /// The record, as it was sent.
+    pub record: Outgoing<()>,
+}
+
+/// The answer for one record.
+#[derive(Debug)]
+pub struct Delivered<T> {
+    /// What was given with the record.
+    pub ticket: T,
+    /// All in-sync replicas have the record, or none ever will.
+    pub result: Result<Placed, Box<Failed>>,
+}
+
+/// Sends records. Dropping it gives up what is under way, without an answer.
+#[derive(Debug)]
+pub struct Producer<T: Send + Sync + 'static> {
+    /// Always there until the producer is dropped.
+    shared: Option<Arc<Shared<T>>>,
+    partitions: Partitions,
+}
+
+/// What the senders and the thread share. The client's own callbacks know only the [`Desk`].
+struct Shared<T: Send + Sync + 'static> {
+    client: RwLock<Arc<Client<T>>>,
+    config: ClientConfig,
+    desk: Arc<Desk<T>>,
+}
+
+type Client<T> = BaseProducer<Context<T>>;
+
+/// Where reports arrive and answers leave.
+struct Desk<T> {
+    answers: Sender<Delivered<T>>,
+    held: Mutex<Held<T>>,
+    /// Whether `held` has something in it, so that a success needs no lock.
+    restless: AtomicBool,
+    /// Records sent and not yet answered.
+    under_way: AtomicUsize,
+    next_number: AtomicU64,
+    /// Told of every answer.
+    answered: Notify,
+    stopped: AtomicBool,
+    trouble: watch::Sender<Option<KafkaError>>,
+    meters: RwLock<HashMap<Arc<str>, Arc<Meters>>>,
+    servers: String,
+}
+
+/// A topic's metrics.
+struct Meters {
+    sent: Counter,
+    sent_bytes: Counter,
+    acknowledged: Counter,
+    seconds: Histogram,
+}
+
+/// A record under way: all of it but the value, which librdkafka has.
+struct UnderWay<T> {
+    number: u64,
+    topic: Arc<str>,
+    partition: Option<i32>,
+    key: Option<Vec<u8>>,
+    headers: Vec<(&'static str, Vec<u8>)>,
+    ticket: T,
+    sent_at: Instant,
+    meters: Arc<Meters>,
+}
+
+struct Context<T>(Arc<Desk<T>>);
+
+impl<T: Send + Sync + 'static> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("under_way", &self.desk.under_way).finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + Sync + 'static> Producer<T> {
+    /// A producer whose answers go to `answers`. It connects in the background; no broker need be there yet.
+    ///
+    /// # Errors
+    /// [`KafkaError::Setting`], or [`KafkaError::Fatal`] if librdkafka can't start.
+    pub fn new(settings: &Settings, answers: Sender<Delivered<T>>) -> Result<Self, KafkaError> {
+        let config = settings.producer()?;
+        let desk = Arc::new(Desk {
+            answers,
+            held: Mutex::default(),
+            restless: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            next_number: AtomicU64::new(0),
+            answered: Notify::new(),
+            stopped: AtomicBool::new(false),
+            trouble: watch::Sender::new(None),
+            meters: RwLock::default(),
+            servers: settings.bootstrap_servers.clone(),
+        });
+        let client = connect(&config, &desk)?;
+        let shared = Arc::new(Shared { client: RwLock::new(client), config, desk });
+        let served = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("kafka-producer".to_owned())
+            .spawn(move || served.serve())
+            .map_err(|error| KafkaError::Fatal { why: format!("no thread: {error}") })?;
+        Ok(Self { shared: Some(shared), partitions: Partitions::default() })
+    }
+
+    /// Sends a record; waits while too much is under way. The answer comes through the channel given to
+    /// [`Producer::new`], once for each record, and for those that succeed in the order of sending per partition.
+    ///
+    /// Not cancel safe: a record whose sending is cancelled is gone, and its ticket with it.
+    pub async fn send(&self, outgoing: Outgoing<T>) {
+        let shared = self.shared();
+        let number = shared.desk.next_number.fetch_add(1, Ordering::Relaxed);
+        shared.desk.under_way.fetch_add(1, Ordering::AcqRel);
+        let mut outgoing = outgoing;
+        loop {
+            let answered = shared.desk.answered.notified();
+            match shared.offer(number, outgoing) {
+                Offer::Taken => return,
+                Offer::Full(back) => outgoing = back,
+                Offer::Never(answer) => {
+                    // The receiver may be gone, and then nobody wants to know.
+                    let _ = shared.desk.answers.send(*answer).await;
+                    shared.desk.note_answer();
+                    return;
+                }
+            }
+            let _ = tokio::time::timeout(ROOM_WAIT, answered).await;
+        }
+    }
+
+    /// How many partitions `topic` has; remembered, and asked again from time to time.
+    ///
+    /// # Errors
+    /// [`KafkaError::Away`], [`KafkaError::UnknownTopic`] or [`KafkaError::Unauthorized`] if it was never known.
+    pub async fn partitions(&self, topic: &str) -> Result<i32, KafkaError> {
+        let shared = Arc::clone(self.shared());
+        self.partitions
+            .of(topic, move |topic, limit| {
+                let client = shared.client();
+                let metadata = client.client().fetch_metadata(Some(topic), limit);
+                super::partitions::count(metadata, topic, &shared.desk.servers)
+            })
+            .await
+    }
+
+    /// Waits until everything sent is answered, for at most `limit`; returns how many records are not.
+    pub async fn flush(&self, limit: Duration) -> usize {
+        let desk = &self.shared().desk;
+        let empty = async {
+            loop {
+                let answered = desk.answered.notified();
+                if desk.under_way.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                let _ = tokio::time::timeout(ROOM_WAIT, answered).await;
+            }
+        };
+        let _ = tokio::time::timeout(limit, empty).await;
+        desk.under_way.load(Ordering::Acquire)
+    }
+
+    /// How many records are sent and not yet answered.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.shared().desk.under_way.load(Ordering::Acquire)
+    }
+
+    /// What keeps records from being taken, if anything does; none again after the next success.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<KafkaError>> {
+        self.shared().desk.trouble.subscribe()
+    }
+
+    fn shared(&self) -> &Arc<Shared<T>> {
+        self.shared.as_ref().expect("it is taken only when the producer is dropped")
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Producer<T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            // The thread must be the last to hold the client: freeing it serves reports, which may block.
+            let desk = Arc::clone(&shared.desk);
+            drop(shared);
+            desk.stopped.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What became of a record that was offered to librdkafka.
+enum Offer<T> {
+    Taken,
+    Full(Outgoing<T>),
+    Never(Box<Delivered<T>>),
+}
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    fn client(&self) -> Arc<Client<T>> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands a record to librdkafka, or lines it up if its topic holds some already.
+    fn offer(&self, number: u64, outgoing: Outgoing<T>) -> Offer<T> {
+        let client = self.client();
+        let mut held = self.desk.held();
+        if held.holds(&outgoing.topic) {
+            if held.bytes() >= HELD_BYTES_MAX {
+                return Offer::Full(outgoing);
+            }
+            held.line_up(number, outgoing, Instant::now());
+            return Offer::Taken;
+        }
+        match self.desk.produce(&client, number, outgoing) {
+            Ok(()) => Offer::Taken,
+            Err((Code::QueueFull, outgoing)) => Offer::Full(outgoing),
+            Err((code, outgoing)) => match self.desk.refuse(&mut held, code, number, outgoing) {
+                None => Offer::Taken,
+                Some(answer) => Offer::Never(Box::new(answer)),
+            },
+        }
+    }
+
+    /// Serves reports until the producer is dropped.
+    fn serve(&self) {
+        while !self.desk.stopped.load(Ordering::Acquire) {
+            let client = self.client();
+            client.poll(TURN);
+            if let Some((_, why)) = client.client().fatal_error() {
+                self.rebuild(client, &why);
+            }
+            if self.desk.restless.load(Ordering::Acquire) {
+                self.send_held();
+            }
+        }
+    }
+
+    /// Replaces a client that met a fatal error. What it had under way is reported by purging it, lands in
+    /// [`Held`], and goes out again, in order, through the new one. What the brokers had already written of it
+    /// arrives twice; a line's identity takes care of that.
+    fn rebuild(&self, old: Arc<Client<T>>, why: &str) {
+        metrics::counter(&list::ERRORS, &["kafka", "fatal"]).increment(1);
+        warn!(reason = why, "the kafka producer met a fatal error and is rebuilt");
+        old.purge(PurgeConfig::default().queue().inflight());
+        if let Err(error) = old.flush(Duration::from_secs(5)) {
+            warn!(%error, "the old kafka producer still has records; they are reported when it is freed");
+        }
+        match connect(&self.config, &self.desk) {
+            Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
+            Err(error) => warn!(%error, "the kafka producer could not be rebuilt; it is tried again"),
+        }
+        info!(held = self.desk.held().bytes(), "records that were under way are sent again");
+    }
+
+    /// Sends again what is due. Answers are given after the lock is released, for they may have to wait.
+    fn send_held(&self) {
+        let (client, now) = (self.client(), Instant::now());
+        let mut answers = Vec::new();
+        let mut held = self.desk.held();
+        for topic in held.due(now) {
+            while let Some((number, outgoing)) = held.pop(&topic) {
+                match self.desk.produce(&client, number, outgoing) {
+                    Ok(()) => (),
+                    Err((Code::QueueFull, outgoing)) => {
+                        held.line_up(number, outgoing, now);
+                        break;
+                    }
+                    Err((code, outgoing)) => match self.desk.refuse(&mut held, code, number, outgoing) {
+                        Some(answer) => answers.push(answer),
+                        None => break,
+                    },
+                }
+            }
+        }
+        drop(held);
+        for answer in answers {
+            self.desk.answer(answer);
+        }
+    }
+}
+
+fn connect<T: Send + Sync + 'static>(config: &ClientConfig, desk: &Arc<Desk<T>>) -> Result<Arc<Client<T>>, KafkaError> {
+    config.create_with_context(Context(Arc::clone(desk))).map(Arc::new).map_err(settings::refused)
+}
+
+impl<T: Send + Sync + 'static> Desk<T> {
+    fn held(&self) -> MutexGuard<'_, Held<T>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meters(&self, topic: &Arc<str>) -> Arc<Meters> {
+        if let Some(meters) = self.meters.read().unwrap_or_else(PoisonError::into_inner).get(topic) {
+            return Arc::clone(meters);
+        }
+        let meters = Arc::new(Meters {
+            sent: metrics::counter(&list::SENT_BATCHES, &[topic]),
+            sent_bytes: metrics::counter(&list::SENT_BYTES, &[topic]),
+            acknowledged: metrics::counter(&list::ACKNOWLEDGED_BATCHES, &[topic]),
+            seconds: metrics::histogram(&list::PRODUCE_SECONDS, &[topic]),
+        });
+        self.meters.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(topic), Arc::clone(&meters));
+        meters
+    }
+
+    /// Hands a record to librdkafka, which copies it; gives it back if it is not taken.
+    fn produce(&self, client: &Client<T>, number: u64, outgoing: Outgoing<T>) -> Result<(), (Code, Outgoing<T>)> {
+        let Outgoing { topic, partition, key, value, headers, ticket } = outgoing;
+        let copied = headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
+            all.insert(Header { key: name, value: Some(value) })
+        });
+        let (sent_at, meters, name) = (Instant::now(), self.meters(&topic), Arc::clone(&topic));
+        let under_way =
+            Box::new(UnderWay { number, topic, partition, key: key.clone(), headers, ticket, sent_at, meters });
+        let meters = Arc::clone(&under_way.meters);
+        let mut record = BaseRecord::with_opaque_to(&name, under_way).payload(&value).headers(copied);
+        record.partition = partition;
+        record.key = key.as_ref();
+        match client.send(record) {
+            Ok(()) => {
+                meters.sent.increment(1);
+                meters.sent_bytes.increment(value.len() as u64);
+                Ok(())
+            }
+            Err((error, record)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::InvalidRecord);
+                Err((code, record.delivery_opaque.into_outgoing(value)))
+            }
+        }
+    }
+
+    /// Lines a refused record up to be sent again, or makes its answer if nothing could make it succeed.
+    fn refuse(&self, held: &mut Held<T>, code: Code, number: u64, outgoing: Outgoing<T>) -> Option<Delivered<T>> {
+        let error = KafkaError::of_record(code, &outgoing.topic, outgoing.value.len());
+        metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);
+        if error.is_final() {
+            let Outgoing { topic, partition, key, value, headers, ticket } = outgoing;
+            let record = Outgoing { topic, partition, key, value, headers, ticket: () };
+            return Some(Delivered { ticket, result: Err(Box::new(Failed { error, record })) });
+        }
+        metrics::counter(&list::PRODUCE_RETRIES, &[&outgoing.topic, error.kind()]).increment(1);
+        let (now, topic) = (Instant::now(), Arc::clone(&outgoing.topic));
+        held.line_up(number, outgoing, now);
+        held.leave_alone(&topic, now);
+        self.restless.store(true, Ordering::Release);
+        self.note_trouble(error);
+        None
+    }
+
+    /// Gives an answer; waits while the channel is full, unless the producer was dropped.
+    fn answer(&self, answer: Delivered<T>) {
+        if self.stopped.load(Ordering::Acquire) {
+            let _ = self.answers.try_send(answer);
+        } else {
+            let _ = self.answers.blocking_send(answer);
+        }
+        self.note_answer();
+    }
+
+    fn note_answer(&self) {
+        self.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.answered.notify_waiters();
+    }
+
+    /// Remembers what is wrong, and says so if it is news.
+    fn note_trouble(&self, error: KafkaError) {
+        self.trouble.send_if_modified(|trouble| {
+            let news = trouble.as_ref() != Some(&error);
+            if news {
+                warn!(%error, "kafka takes no records for now");
+                *trouble = Some(error);
+            }
+            news
+        });
+    }
+
+    /// Notes that `topic` took a record.
+    fn note_success(&self, topic: &str) {
+        if self.restless.load(Ordering::Acquire) {
+            let mut held = self.held();
+            held.succeeded(topic);
+            self.restless.store(!held.is_calm(), Ordering::Release);
+        }
+        self.trouble.send_if_modified(|trouble| {
+            let was = trouble.take();
+            if was.is_some() {
+                info!("kafka takes records again");
+            }
+            was.is_some()
+        });
+    }
+}
+
+impl<T> UnderWay<T> {
+    fn into_outgoing(self, value: Vec<u8>) -> Outgoing<T> {
+        let Self { topic, partition, key, headers, ticket, .. } = self;
+        Outgoing { topic, partition, key, value, headers, ticket }
+    }
+}
+
+impl<T: Send + Sync + 'static> ClientContext for Context<T> {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        voice::log("producer", level, facility, message);
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        let error = KafkaError::of_client(error.rdkafka_error_code(), reason, &self.0.servers, None);
+        // A fatal error is met, and told, where the client is rebuilt.
+        if !matches!(error, KafkaError::Fatal { .. }) {
+            metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);
+            self.0.note_trouble(error);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
+    type DeliveryOpaque = Box<UnderWay<T>>;
+
+    fn delivery(&self, report: &DeliveryResult<'_>, under_way: Box<UnderWay<T>>) {
+        let desk = &self.0;
+        match report {
+            Ok(message) => {
+                let meters = &under_way.meters;
+                meters.acknowledged.increment(1);
+                meters.seconds.record(under_way.sent_at.elapsed().as_secs_f64());
+                desk.note_success(&under_way.topic);
+                let placed = Placed { partition: message.partition(), offset: message.offset() };
+                desk.answer(Delivered { ticket: under_way.ticket, result: Ok(placed) });
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                let (number, value) = (under_way.number, message.payload().unwrap_or_default().to_vec());
+                let refused = desk.refuse(&mut desk.held(), code, number, under_way.into_outgoing(value));
+                if let Some(answer) = refused {
+                    desk.answer(answer);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "producer_tests.rs"]
+mod tests;

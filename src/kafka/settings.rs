@@ -1,0 +1,203 @@
+//! What can be set, what is fixed, and librdkafka's configuration made of both.
+
+use std::{collections::BTreeMap, fmt};
+
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use serde::Deserialize;
+
+use super::KafkaError;
+
+/// How to reach Kafka.
+///
+/// `settings` takes anything of librdkafka's by its own name (security, timeouts, buffers), for producers and
+/// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
+/// (`queue.buffering.max.kbytes`), a record is a request of its own (`batch.num.messages = 1`), and a consumer
+/// fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most 16 MiB (`fetch.max.bytes`).
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The brokers to ask first, as `host:port`, several separated by commas.
+    pub bootstrap_servers: String,
+    /// librdkafka's settings by librdkafka's names. What would break the promise is refused.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { bootstrap_servers: "127.0.0.1:9092".to_owned(), settings: BTreeMap::new() }
+    }
+}
+
+/// Values of settings may be secrets, so only those that can't be are shown.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): (&String, &String)| {
+            let open = !["password", "secret", "pem", "sasl", "ssl"].iter().any(|part| name.contains(part));
+            (name.clone(), if open { value.clone() } else { "…".to_owned() })
+        };
+        let settings: BTreeMap<_, _> = self.settings.iter().map(shown).collect();
+        f.debug_struct("Settings")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("settings", &settings)
+            .finish()
+    }
+}
+
+/// librdkafka's settings that are ours to decide, with the reason that a person is given.
+const FIXED: &[(&[&str], &str)] = &[
+    (&["bootstrap.servers", "metadata.broker.list"], "the brokers belong in kafka.bootstrap_servers"),
+    (
+        &["acks", "request.required.acks"],
+        "a line is safe only when all in-sync replicas have it, so it is always \"all\"",
+    ),
+    (&["enable.idempotence"], "it keeps retries from changing the order of lines, so it is always on"),
+    (
+        &["message.timeout.ms", "delivery.timeout.ms"],
+        "a record is never given up: an outage only makes reading wait, so there is no timeout",
+    ),
+    (&["retries", "message.send.max.retries"], "a record is never given up, so there is no limit to retries"),
+    (&["queuing.strategy"], "lines keep their order, so it is always first in, first out"),
+    (&["transactional.id"], "transactions are not used: a line's identity makes it unique in the store"),
+    (
+        &["enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"],
+        "an offset is committed only when its documents are in the store",
+    ),
+    (&["group.id"], "the consumer group belongs in transfer.group"),
+    (&["enable.partition.eof", "log.queue"], "the program relies on its own value"),
+];
+
+/// What every client gets, unless the user says otherwise.
+const DEFAULTS: &[(&str, &str)] =
+    &[("client.id", "logdrive"), ("reconnect.backoff.max.ms", "5000"), ("socket.keepalive.enable", "true")];
+
+/// What a producer gets, unless the user says otherwise.
+///
+/// `batch.num.messages = 1`: a refusal is then about one record, never about its neighbours too.
+/// `message.max.bytes`: the brokers' limit decides, not the client's.
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    ("linger.ms", "0"),
+    ("batch.num.messages", "1"),
+    ("message.max.bytes", "67108864"),
+    ("compression.type", "none"),
+    ("queue.buffering.max.kbytes", "65536"),
+    ("queue.buffering.max.messages", "100000"),
+    ("retry.backoff.max.ms", "5000"),
+];
+
+/// What a producer gets, whatever the user says.
+const PRODUCER_FIXED: &[(&str, &str)] =
+    &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", "0"), ("retries", "2147483647")];
+
+/// What a consumer gets, unless the user says otherwise. With these it fetches at most about 16 MiB ahead, and
+/// at most one answer of 16 MiB more for each broker is on its way, however far it is behind.
+///
+/// Assignment is eager: all partitions are settled and given up before any is given out, the order of events that
+/// is easiest to be sure of.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    ("auto.offset.reset", "earliest"),
+    ("partition.assignment.strategy", "roundrobin"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.max.bytes", "16777216"),
+    ("max.partition.fetch.bytes", "4194304"),
+    ("statistics.interval.ms", "5000"),
+    ("topic.metadata.refresh.interval.ms", "30000"),
+];
+
+const CONSUMER_FIXED: &[(&str, &str)] =
+    &[("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("enable.partition.eof", "false")];
+
+impl Settings {
+    /// Looks for settings that are refused, and asks librdkafka whether it accepts the others.
+    ///
+    /// # Errors
+    /// [`KafkaError::Setting`], which names the first that is refused and says why.
+    pub fn validate(&self) -> Result<(), KafkaError> {
+        self.producer().and_then(|_| self.consumer("validate")).map(drop)
+    }
+
+    /// The configuration of a client that only asks questions.
+    pub(super) fn client(&self) -> Result<ClientConfig, KafkaError> {
+        self.config(&[], &[])
+    }
+
+    /// The configuration of a producer.
+    pub(super) fn producer(&self) -> Result<ClientConfig, KafkaError> {
+        self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED)
+    }
+
+    /// The configuration of a consumer in `group`.
+    pub(super) fn consumer(&self, group: &str) -> Result<ClientConfig, KafkaError> {
+        let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED)?;
+        config.set("group.id", group);
+        Ok(config)
+    }
+
+    fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<ClientConfig, KafkaError> {
+        for name in self.settings.keys() {
+            if let Some((_, why)) = FIXED.iter().find(|(names, _)| names.contains(&name.as_str())) {
+                return Err(KafkaError::Setting { name: name.clone(), why: (*why).to_owned() });
+            }
+        }
+        let mut config = ClientConfig::new();
+        for (name, value) in DEFAULTS.iter().chain(defaults) {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.settings {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        for (name, value) in fixed {
+            config.set(*name, *value);
+        }
+        // What librdkafka says goes to `tracing`, which decides what is shown.
+        config.set_log_level(RDKafkaLogLevel::Debug);
+        config.create_native_config().map_err(refused)?;
+        Ok(config)
+    }
+}
+
+/// librdkafka's refusal of a configuration, in our words.
+pub(super) fn refused(error: rdkafka::error::KafkaError) -> KafkaError {
+    match error {
+        rdkafka::error::KafkaError::ClientConfig(_, why, name, _) => KafkaError::Setting { name, why },
+        other => KafkaError::Fatal { why: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KafkaError, Settings};
+
+    fn with(name: &str, value: &str) -> Settings {
+        Settings { settings: [(name.to_owned(), value.to_owned())].into(), ..Settings::default() }
+    }
+
+    #[test]
+    fn what_would_break_the_promise_is_refused_with_a_reason() {
+        for name in ["acks", "enable.idempotence", "message.timeout.ms", "delivery.timeout.ms", "enable.auto.commit"] {
+            let refused = with(name, "1").validate().expect_err(name);
+            assert!(matches!(&refused, KafkaError::Setting { name: named, why } if named == name && why.len() > 20));
+        }
+    }
+
+    #[test]
+    fn a_name_or_value_that_librdkafka_does_not_know_is_refused_by_name() {
+        for (name, value) in [("no.such.setting", "1"), ("linger.ms", "soon")] {
+            let refused = with(name, value).validate().expect_err(name);
+            assert!(refused.to_string().contains(name), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_user_decides_what_is_not_fixed() {
+        let config = with("linger.ms", "20").producer().expect("accepted");
+        assert_eq!((config.get("linger.ms"), config.get("acks")), (Some("20"), Some("all")));
+        assert_eq!(with("auto.offset.reset", "latest").validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let shown = format!("{:?} {:?}", with("sasl.password", "hunter2"), with("linger.ms", "20"));
+        assert!(!shown.contains("hunter2") && shown.contains("20"), "{shown}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Which file is this: identity from where the kernel keeps it, and evidence that its content is still the same.
+
+use std::{fs::Metadata, os::unix::fs::MetadataExt, time::UNIX_EPOCH};
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::record::{FileId, Place};
+
+/// Where the kernel keeps the file that `metadata` describes.
+pub(super) fn place(metadata: &Metadata) -> Place {
+    let since_epoch = metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    let birth_ns = since_epoch.and_then(|age| i64::try_from(age.as_nanos()).ok()).unwrap_or(0);
+    Place { device: metadata.dev(), inode: metadata.ino(), birth_ns }
+}
+
+/// The identity of a file that was never seen before.
+///
+/// It depends on nothing that changes while the file lives, so an agent that dies before its first checkpoint
+/// gives the file the same identity again. `seed` stands for the machine and the epoch of its checkpoint store.
+pub(super) fn first_id(seed: u128, place: Place) -> FileId {
+    let mut bytes = [0_u8; 40];
+    bytes[..16].copy_from_slice(&seed.to_le_bytes());
+    bytes[16..24].copy_from_slice(&place.device.to_le_bytes());
+    bytes[24..32].copy_from_slice(&place.inode.to_le_bytes());
+    bytes[32..].copy_from_slice(&place.birth_ns.to_le_bytes());
+    FileId(xxh3_128_with_seed(&bytes, seed as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{first_id, place};
+    use crate::record::Place;
+
+    #[test]
+    fn a_new_file_on_a_used_inode_has_another_identity() {
+        let old = Place { device: 1, inode: 2, birth_ns: 3 };
+        let new = Place { birth_ns: 4, ..old };
+        assert_eq!(first_id(9, old), first_id(9, old));
+        assert_ne!(first_id(9, old), first_id(9, new));
+        assert_ne!(first_id(9, old), first_id(8, old), "another machine, or another store");
+    }
+
+    #[test]
+    fn a_file_keeps_its_place_under_another_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::write(&a, "x").expect("written");
+        let before = place(&a.metadata().expect("there"));
+        std::fs::rename(&a, &b).expect("renamed");
+        assert_eq!(before, place(&b.metadata().expect("there")));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a lane is told, and the flag that keeps a busy file from being announced twice.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+
+use crate::record::{Checkpoint, FileId, Place};
+
+/// A file, handed to the lane that will read it.
+#[derive(Debug)]
+pub(super) struct Assignment {
+    pub(super) id: FileId,
+    pub(super) task: Arc<str>,
+    pub(super) path: PathBuf,
+    pub(super) place: Place,
+    /// What was remembered of the file; none if it was never seen.
+    pub(super) known: Option<Checkpoint>,
+    /// Where to begin in a file that was never seen.
+    pub(super) start: u64,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// What discovery and a lane both know of a file.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// A wake is waiting in the inbox.
+    announced: AtomicBool,
+    /// Bytes of the file that were read, in its present generation.
+    read: AtomicU64,
+    /// The file's size when it was last seen.
+    size: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn saw_size(&self, size: u64) {
+        self.size.store(size, Ordering::Relaxed);
+    }
+
+    pub(super) fn saw_read(&self, read: u64) {
+        self.read.store(read, Ordering::Relaxed);
+        self.size.fetch_max(read, Ordering::Relaxed);
+    }
+
+    pub(super) fn restarted(&self) {
+        self.read.store(0, Ordering::Relaxed);
+        self.size.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        self.size.load(Ordering::Relaxed).saturating_sub(self.read())
+    }
+}
+
+/// A message to a lane.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Read this file from now on.
+    Add(Box<Assignment>),
+    /// There may be something new in the file.
+    Wake(FileId),
+    /// The file has another name.
+    Renamed(FileId, PathBuf),
+    /// The file's last name is gone.
+    Deleted(FileId),
+}
+
+/// A lane's inbox. It is bounded by the files there are: each has at most one wake in it.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    commands: Mutex<Vec<Command>>,
+    notify: Notify,
+}
+
+impl Inbox {
+    /// Tells the lane something.
+    pub(super) fn push(&self, command: Command) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        self.notify.notify_one();
+    }
+
+    /// Tells the lane that there may be something new in a file, unless that is waiting there already.
+    pub(super) fn wake(&self, id: FileId, progress: &Progress) {
+        if !progress.announced.swap(true, Ordering::AcqRel) {
+            self.push(Command::Wake(id));
+        }
+    }
+
+    /// Allows the next wake; to be called before the file is read, so that what is written meanwhile is announced.
+    pub(super) fn attend(progress: &Progress) {
+        progress.announced.store(false, Ordering::Release);
+    }
+
+    /// Takes what is waiting.
+    pub(super) fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there may be something to take.
+    pub(super) async fn wait(&self) {
+        self.notify.notified().await;
+    }
+}

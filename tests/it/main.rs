@@ -1,0 +1,16 @@
+//! The main road on real parts: the program as it is built, a real Kafka, a real Elasticsearch and OpenSearch,
+//! a real browser. What is here is judged from outside, by what stands in the topic, in the index and on the page.
+
+mod rig;
+
+mod dead_letters; // documents that can't be indexed
+mod input; // files that are not as they should be
+mod kills; // the same with SIGKILL at random moments
+mod local; // `logdrive up`: no Kafka, its API and its page
+mod operations;
+mod outage; // the same with Kafka away, at the start and in between
+mod records; // Kafka records that are not as they should be
+mod road; // lines that are being written arrive once, byte for byte, in order
+mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
+mod stops; // orderly stops, rotation and truncation meanwhile
+mod wire; // the packed format, read by someone else // check, metrics, health

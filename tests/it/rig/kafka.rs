@@ -1,0 +1,124 @@
+//! Kafka from outside: topics are made, filled, read and asked how far a group is, by librdkafka alone.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    consumer::{BaseConsumer, Consumer},
+    message::{Header, Headers, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A record as it lies in a partition.
+pub struct Record {
+    /// The partition.
+    pub partition: i32,
+    /// Its headers by name.
+    pub headers: BTreeMap<String, Vec<u8>>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+impl Record {
+    /// The headers as text, for looking into them and for showing them.
+    pub fn headers_text(&self) -> BTreeMap<&str, String> {
+        self.headers.iter().map(|(name, value)| (&**name, String::from_utf8_lossy(value).into_owned())).collect()
+    }
+}
+
+/// Makes a topic.
+pub async fn create(servers: &str, topic: &str, partitions: i32) {
+    let admin: AdminClient<_> = config(servers).create().expect("an admin client");
+    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let made = admin.create_topics([&wanted], &options).await.expect("Kafka answers");
+    assert!(made.iter().all(Result::is_ok), "{topic} could not be made: {made:?}");
+}
+
+/// Puts one record into a topic.
+pub fn produce(servers: &str, topic: &str, headers: &[(&str, &[u8])], value: &[u8]) {
+    let producer: BaseProducer = config(servers).create().expect("a producer");
+    let mut owned = OwnedHeaders::new();
+    for (key, value) in headers {
+        owned = owned.insert(Header { key, value: Some(*value) });
+    }
+    let record = BaseRecord::<(), [u8]>::to(topic).payload(value).headers(owned);
+    producer.send(record).map_err(|(error, _)| error).expect("the producer's queue is empty");
+    producer.flush(LIMIT).expect("Kafka takes a record");
+}
+
+/// Everything that is in a topic now, each partition's records in their order.
+pub fn records(servers: &str, topic: &str) -> Vec<Record> {
+    let consumer: BaseConsumer = config(servers)
+        .set("group.id", "reads-by-hand")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "false")
+        .create()
+        .expect("a consumer");
+    let mut wanted = TopicPartitionList::new();
+    let mut left = 0;
+    for (partition, low, high) in watermarks(&consumer, topic) {
+        wanted.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset is valid");
+        left += high - low;
+    }
+    consumer.assign(&wanted).expect("the partitions exist");
+    let (mut records, start) = (Vec::new(), Instant::now());
+    while left > 0 {
+        assert!(start.elapsed() < 2 * LIMIT, "{left} records of {topic} can't be read");
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let message = message.expect("a record");
+        left -= 1;
+        let headers = message.headers().map(|headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+        });
+        records.push(Record {
+            partition: message.partition(),
+            headers: headers.unwrap_or_default(),
+            value: message.payload().unwrap_or_default().to_vec(),
+        });
+    }
+    records
+}
+
+/// How many records of a topic a group has not committed yet.
+pub fn behind(servers: &str, topic: &str, group: &str) -> i64 {
+    let consumer: BaseConsumer = config(servers).set("group.id", group).create().expect("a consumer");
+    let marks = watermarks(&consumer, topic);
+    let mut wanted = TopicPartitionList::new();
+    for (partition, ..) in &marks {
+        wanted.add_partition(topic, *partition);
+    }
+    let committed = consumer.committed_offsets(wanted, LIMIT).expect("Kafka answers");
+    let next = |partition, low| match committed.find_partition(topic, partition).map(|found| found.offset()) {
+        Some(Offset::Offset(next)) => next,
+        _ => low,
+    };
+    marks.into_iter().map(|(partition, low, high)| high - next(partition, low)).sum()
+}
+
+/// Each partition with the first offset that it holds and the one after its last.
+fn watermarks(consumer: &BaseConsumer, topic: &str) -> Vec<(i32, i64, i64)> {
+    let metadata = consumer.fetch_metadata(Some(topic), LIMIT).expect("Kafka answers");
+    let partitions = metadata.topics().first().expect("the topic that was asked for").partitions();
+    let mut marks: Vec<_> = partitions
+        .iter()
+        .map(|partition| {
+            let (low, high) = consumer.fetch_watermarks(topic, partition.id(), LIMIT).expect("Kafka answers");
+            (partition.id(), low, high)
+        })
+        .collect();
+    marks.sort_unstable();
+    marks
+}
+
+fn config(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    config
+}

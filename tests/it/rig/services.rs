@@ -1,0 +1,136 @@
+//! The real services, started by `scripts/services/`, each once a run and only if a test asks for it.
+//!
+//! Each has a guard: a process that waits for this one to end, however it ends, and then stops the service and
+//! removes its data. `IT_KAFKA`, `IT_ELASTICSEARCH` and `IT_OPENSEARCH` name services that run already; those are
+//! used as they are and left running.
+
+use std::{
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use super::ports;
+
+/// Bootstrap servers of the Kafka that tests share.
+pub fn kafka() -> &'static str {
+    static KAFKA: OnceLock<String> = OnceLock::new();
+    KAFKA.get_or_init(|| std::env::var("IT_KAFKA").unwrap_or_else(|_| Broker::start("kafka").servers))
+}
+
+/// The URL of the Elasticsearch that tests share.
+pub fn elasticsearch() -> &'static str {
+    static ELASTICSEARCH: OnceLock<String> = OnceLock::new();
+    ELASTICSEARCH.get_or_init(|| std::env::var("IT_ELASTICSEARCH").unwrap_or_else(|_| search_server("es8")))
+}
+
+/// The URL of the OpenSearch that tests share.
+pub fn opensearch() -> &'static str {
+    static OPENSEARCH: OnceLock<String> = OnceLock::new();
+    OPENSEARCH.get_or_init(|| std::env::var("IT_OPENSEARCH").unwrap_or_else(|_| search_server("os3")))
+}
+
+/// A Kafka of one broker that can be stopped and started again.
+pub struct Broker {
+    /// Its bootstrap servers; the same after it was started again.
+    pub servers: String,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Broker {
+    /// Starts a broker with data of its own; `name` tells its directory from others of this run.
+    pub fn start(name: &str) -> Self {
+        Self::start_at(name, ports::free())
+    }
+
+    /// As [`Broker::start`], on this port.
+    pub fn start_at(name: &str, port: u16) -> Self {
+        let environment = vec![
+            ("KAFKA_DATA_DIR", directory(name).display().to_string()),
+            ("KAFKA_BASE_PORT", port.to_string()),
+            ("KAFKA_CONTROLLER_BASE_PORT", ports::free().to_string()),
+            ("KAFKA_EXTRA_CONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties").to_owned()),
+        ];
+        let servers = run("kafka/start.sh", &[], &environment);
+        guard("kafka/stop.sh", &environment);
+        Self { servers, environment }
+    }
+
+    /// Stops the broker in an orderly way; it keeps its data.
+    pub fn stop(&self) {
+        run("kafka/stop.sh", &[], &self.environment);
+    }
+
+    /// Starts it again, with the data and on the port that it had.
+    pub fn start_again(&self) {
+        run("kafka/start.sh", &[], &self.environment);
+    }
+}
+
+fn search_server(flavor: &str) -> String {
+    let environment = vec![
+        ("ES_FLAVOR", flavor.to_owned()),
+        ("ES_DATA_DIR", directory(flavor).display().to_string()),
+        ("ES_PORT", ports::free().to_string()),
+        ("ES_TRANSPORT_PORT", ports::free().to_string()),
+        ("ES_HEAP", "768m".to_owned()),
+    ];
+    let url = run("elasticsearch/start.sh", &[], &environment);
+    guard("elasticsearch/stop.sh", &environment);
+    url
+}
+
+/// Passes connections to `port` on to `server`, as long as it is not dropped: a server that comes up late.
+pub async fn relay(port: u16, server: String) {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
+    loop {
+        let (mut near, _) = listener.accept().await.expect("a connection");
+        let mut far = tokio::net::TcpStream::connect(&server).await.expect("the server is up");
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+    }
+}
+
+/// Where a service of this run keeps its data.
+fn directory(name: &str) -> PathBuf {
+    run_directory().join(name)
+}
+
+fn run_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("services-{}", std::process::id()))
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services").join(name)
+}
+
+/// Runs a script to its end and gives what it printed; the test fails with its words if the script does.
+pub fn run(name: &str, arguments: &[&str], environment: &[(&str, String)]) -> String {
+    let output = Command::new(script(name))
+        .args(arguments)
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("scripts/services/{name} can't be run: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "scripts/services/{name} failed:\n{errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Leaves a process behind that reads from a pipe whose other end only this process holds, and runs `stop` when
+/// the pipe closes. In a process group of its own, so that Ctrl-C doesn't reach it.
+#[expect(clippy::zombie_processes, reason = "it outlives this process, on purpose")]
+fn guard(stop: &str, environment: &[(&str, String)]) {
+    let guard = Command::new("bash")
+        .args(["-c", "cat >/dev/null; \"$0\" --kill --wipe; rmdir \"$1\""])
+        .args([script(stop), run_directory()])
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("bash can be started");
+    // Never closed by us: the kernel closes it when this process is gone.
+    std::mem::forget(guard.stdin);
+}
