@@ -32,10 +32,10 @@ pub struct Settings {
     /// | | bytes |
     /// |---|---|
     /// | text and table | 983 040 |
-    /// | frame: header 7, 4 for each of 15 blocks of 64 KiB, end mark and checksum 8 | 75 |
+    /// | frame: header 7, 8 for each of 4 blocks of 256 KiB, end mark 4 | 43 |
     /// | headers' names, version, host, machine and task (each up to 255 bytes) | 850 |
     /// | record and record batch | 200 |
-    /// | **sum** | **984 165** |
+    /// | **sum** | **984 133** |
     pub bytes_max: ByteSize,
     /// A batch that is not full is sealed this long after its first block came.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

@@ -267,21 +267,37 @@ impl Read for Source<'_> {
 }
 
 /// Compresses text into frames, one after the other, with the same buffers.
+///
+/// The text is copied once, into the compressor's input. The frame has independent blocks of 256 KiB, each with a
+/// checksum of its compressed bytes. Measured on 60 MB of mixed system logs of 148 bytes a line, in CPU time:
+///
+/// | blocks | checksum | ratio | packed MB/s | unpacked MB/s |
+/// |---|---|---|---|---|
+/// | 64 KiB independent | block | 3.112 | 725 | 3232 |
+/// | 64 KiB linked | block | 3.215 | 748 | 3017 |
+/// | 256 KiB independent | none | 3.194 | 824 | 3580 |
+/// | **256 KiB independent** | **block** | 3.194 | 818 | 3238 |
+/// | 256 KiB independent | content | 3.194 | 758 | 2709 |
+/// | 256 KiB linked | block | 3.217 | 808 | 3001 |
+/// | 1 MiB independent | block | 3.217 | 845 | 3154 |
+///
+/// Blocks of 1 MiB gain 3 % and cost every open batch 2 MiB of buffers; a checksum of the content costs ten times
+/// what the blocks' checksums cost, which cover the same way from the compressor here to the decompressor there.
 #[derive(Debug)]
 pub(super) struct Encoder {
     inner: FrameEncoder<Vec<u8>>,
-    /// The size of the last frame, from which the next one's is guessed.
+    /// How much to reserve for the next frame: the size of the last one and an eighth.
     guess: usize,
 }
 
 impl Encoder {
-    /// What the encoder holds besides the compressed text: its input, its output and its table.
-    pub(super) const BYTES_HELD: usize = 3 * Self::BLOCK_BYTES;
-    const BLOCK_BYTES: usize = 64 << 10;
+    /// What the encoder holds besides the compressed text: its input, its output (which is a tenth larger) and
+    /// its table of 16 KiB.
+    pub(super) const BYTES_HELD: usize = 576 << 10;
 
     pub(super) fn new() -> Self {
         let info =
-            FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent).content_checksum(true);
+            FrameInfo::new().block_size(BlockSize::Max256KB).block_mode(BlockMode::Independent).block_checksums(true);
         Self { inner: FrameEncoder::with_frame_info(info, Vec::new()), guess: 0 }
     }
 

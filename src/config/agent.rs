@@ -6,7 +6,11 @@ use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::Deserialize;
 
-use super::{DRAIN_TIMEOUT, Io, StartAt, batcher};
+use super::DRAIN_TIMEOUT;
+use crate::{
+    batcher,
+    reader::{self, Io, StartAt},
+};
 
 /// What is read, and how.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,7 +48,7 @@ pub struct Agent {
 pub struct Task {
     /// What metrics, documents and checkpoints call the task; not empty.
     pub name: Arc<str>,
-    /// Absolute paths or globs (`*`, `?`, `[a-z]`, `{a,b}`, `**`); at least one.
+    /// Paths or globs (`*`, `?`, `[a-z]`, `{a,b}`, `**`); at least one.
     pub paths: Vec<String>,
     /// Globs of files that are left out: of the whole path if they hold a `/`, else of the file's name.
     #[serde(default)]
@@ -68,6 +72,35 @@ pub enum Encoding {
     Packed,
     /// One line a record; not there yet, and refused.
     Lines,
+}
+
+impl Agent {
+    /// What of this the reader has to know.
+    #[must_use]
+    pub fn reader(&self) -> reader::Settings {
+        reader::Settings {
+            io: self.io,
+            lanes: self.lanes.unwrap_or(0).into(),
+            rescan: self.rescan,
+            // A limit that doesn't fit is refused when the configuration is loaded.
+            line_bytes_max: usize::try_from(self.line_bytes_max.as_u64()).unwrap_or(usize::MAX),
+            idle_flush: self.idle_flush,
+            ..reader::Settings::default()
+        }
+    }
+}
+
+impl Task {
+    /// What of this the reader has to know.
+    #[must_use]
+    pub fn reader(&self) -> reader::Task {
+        reader::Task {
+            name: Arc::clone(&self.name),
+            paths: self.paths.clone(),
+            exclude: self.exclude.clone(),
+            start_at: self.start_at,
+        }
+    }
 }
 
 impl Default for Agent {

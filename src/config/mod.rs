@@ -5,17 +5,28 @@
 //! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
 
 mod agent;
+mod check;
+mod environment;
+mod load;
 mod placeholder;
+mod problem;
+mod rules;
+mod schema;
 mod transfer;
 
-use std::{path::PathBuf, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
 pub use agent::{Agent, Encoding, Task};
+pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
-pub use placeholder::{Io, StartAt, batcher, document, elastic, embedded, kafka};
+use crate::kafka;
+use placeholder::{document, elastic, embedded};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +54,12 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where the search page is served.
     pub web: Web,
+    /// The file that was read; none if there was none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// The tables that a file or a variable has something of.
+    #[serde(skip)]
+    written: BTreeSet<String>,
 }
 
 /// `[metrics]`: where every long-running command serves `/metrics`, `/livez` and `/readyz`.
@@ -77,6 +94,8 @@ impl Default for Config {
             document: document::Settings::default(),
             metrics: Metrics::default(),
             web: Web::default(),
+            file: None,
+            written: BTreeSet::new(),
         }
     }
 }

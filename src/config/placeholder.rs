@@ -1,39 +1,6 @@
 //! The settings of rooms that have not landed yet; each is replaced by its room's own as it lands.
 #![allow(missing_docs)]
 
-use serde::Deserialize;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Io {
-    #[default]
-    Auto,
-    Uring,
-    Pread,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StartAt {
-    #[default]
-    Beginning,
-    End,
-}
-
-pub mod kafka {
-    #[derive(Clone, Debug, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {
-        pub bootstrap_servers: String,
-        pub settings: std::collections::BTreeMap<String, String>,
-    }
-    impl Default for Settings {
-        fn default() -> Self {
-            Self { bootstrap_servers: "127.0.0.1:9092".to_owned(), settings: Default::default() }
-        }
-    }
-}
-
 pub mod elastic {
     #[derive(Clone, Debug, serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -59,22 +26,4 @@ pub mod document {
     #[derive(Clone, Debug, Default, serde::Deserialize)]
     #[serde(default, deny_unknown_fields)]
     pub struct Settings {}
-}
-
-pub mod batcher {
-    use bytesize::ByteSize;
-    use std::time::Duration;
-
-    #[derive(Clone, Debug, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {
-        pub bytes_max: ByteSize,
-        #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-        pub age_max: Duration,
-    }
-    impl Default for Settings {
-        fn default() -> Self {
-            Self { bytes_max: ByteSize::kib(960), age_max: Duration::from_millis(100) }
-        }
-    }
 }

@@ -1,1 +1,54 @@
-//! Lines to documents.
+//! Lines to documents: what of a line becomes which member of the JSON object that a store indexes.
+//!
+//! The room turns one line and the place it came from into one JSON object, its `_id` and its time. It promises
+//! that every line becomes a document whatever its bytes are, that the document is valid JSON without a repeated
+//! name, that `message` is the line (or, of a JSON line, its own message), and that the same line at the same
+//! place always gives the same `_id`. It must not know of Kafka, of any store's protocol, or of who calls it; it
+//! does no I/O, and once its buffers have grown it allocates nothing for a line.
+//!
+//! # The members, in this order
+//!
+//! | member | what |
+//! |---|---|
+//! | `@timestamp` | RFC 3339 in UTC, with as many digits as the line has; else when the line was read ([`time`]) |
+//! | `message` | the line without its carriage return; of a JSON line, its `message` or `msg` if that is a string |
+//! | `log.level` | a name of [`Level`](crate::record::Level), if the line has a level ([`level`]) |
+//! | `log.file.path`, `log.offset` | the file, and where in the stream the line begins, in bytes |
+//! | `host.name`, `logdrive.task` | the host that read it and the task that collects it |
+//! | `logdrive.file`, `logdrive.generation` | the file's identity, and how often the file was truncated |
+//! | `logdrive.time` | where `@timestamp` is from: `line` or `read` |
+//! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
+//! | `logdrive.original` | the line as it stood; only where the rules below left something of it out |
+//! | `tags` | what was wrong with the line, only if something was ([`Tags`]) |
+//!
+//! The members of a JSON line follow, each as the bytes that stood in the line, by these rules ([`json`]):
+//!
+//! 1. Our names win. A member whose name is one of ours, or whose name contains one of ours as the dotted way to
+//!    it or lies on the way to it (`host` and `host.name.first` beside our `host.name`), goes under
+//!    `fields.<name>` instead, and so do all of `logdrive`, `fields`, and names with `_` and a small letter in
+//!    front, which stores keep for themselves (`_id`).
+//! 2. `message`, or else `msg`, if it is a string, becomes `message`. A line without one keeps its whole text as
+//!    `message`, so that a plain search finds it.
+//! 3. The first of `@timestamp`, `timestamp`, `time` and `ts` that is a time becomes `@timestamp`; the first of
+//!    `log.level`, `level`, `severity` and `lvl` that is a level becomes `log.level`. Apart from `@timestamp` and
+//!    `log.level` themselves they also stay what they are.
+//! 4. Of a name that occurs again in the same object the last value counts, at any depth.
+//! 5. A line that is no JSON object, or has more than the limits in [`Settings`] allow, or a name that no store
+//!    takes (with an empty dotted part), is a text line with a tag.
+
+mod builder;
+mod id;
+pub mod index_name;
+pub mod json;
+pub mod level;
+mod names;
+mod settings;
+mod tags;
+mod text;
+pub mod time;
+
+pub use builder::{Builder, Built, Lines, Source};
+pub use id::Id;
+pub use index_name::IndexName;
+pub use settings::Settings;
+pub use tags::Tags;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Client,
+    Client, ElasticError,
     lower::{self, NANOSECONDS, Type, Types},
 };
 use crate::store::{self, Bucket, Cursor, Found, Histogram, Hit, Page, Query, Store, StoreError, Total};
@@ -16,6 +16,11 @@ const HITS_MAX: usize = 10_000;
 const TOTAL_MAX: usize = 10_000;
 /// How long a server may search before it answers with what it has.
 const SEARCH_LIMIT: &str = "20s";
+
+/// What the server or the way to it did, as whoever asks a store needs to know it.
+fn store_error(error: ElasticError) -> StoreError {
+    if error.is_temporary() { StoreError::Away(error.to_string()) } else { StoreError::Failed(error.to_string()) }
+}
 
 /// The documents of some indices.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ impl Elastic {
 
     async fn ask(&self, endpoint: &str, body: &Value) -> Result<Value, StoreError> {
         let path = format!("/{}/{endpoint}", self.indices);
-        self.client.post_json(&path, body).await
+        self.client.post_json(&path, body).await.map_err(store_error)
     }
 
     async fn search(&self, body: &Value) -> Result<Value, StoreError> {

@@ -29,7 +29,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use pattern::PatternError;
+pub use identity::seed;
+pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
     discover::{Discover, Matcher, Table},

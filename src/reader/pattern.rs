@@ -89,6 +89,24 @@ pub(super) enum Visit<'a> {
     Unreadable(&'a Path, String),
 }
 
+/// Whether a pattern can be used.
+///
+/// # Errors
+/// If it can't; the error says why.
+pub fn check_pattern(text: &str) -> Result<(), PatternError> {
+    Pattern::parse(text).map(drop)
+}
+
+/// How many files a pattern means now.
+///
+/// # Errors
+/// If the pattern can't be used.
+pub fn count_matches(text: &str) -> Result<usize, PatternError> {
+    let (pattern, mut files) = (Pattern::parse(text)?, 0);
+    pattern.walk(&mut |visit| files += usize::from(matches!(visit, Visit::File(_))));
+    Ok(files)
+}
+
 fn has_wildcard(text: &[u8]) -> bool {
     text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{'))
 }

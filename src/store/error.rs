@@ -17,7 +17,7 @@ pub struct ParseError {
 }
 
 /// Something that was accepted but may not mean what was meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hint {
     /// What the text means as it stands, for a person.
     pub message: String,
@@ -28,7 +28,7 @@ pub struct Hint {
 }
 
 /// A whole text to take instead of the one that was given.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fix {
     /// What the change does, for a button.
     pub label: String,

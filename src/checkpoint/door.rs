@@ -1,0 +1,138 @@
+//! The door to sled: what can go wrong in it, sorted into what the machine refused and what is damaged.
+//!
+//! sled answers most damage with an error and some with a panic. Both end here: a panic in a call is caught and
+//! becomes an answer like any other.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::Duration,
+};
+
+use super::seal::{self, FILE_PREFIX, STATE_KEY, State};
+use crate::record::{Checkpoint, FileId};
+
+/// The memory that sled may use to keep pages; a commit needs only those that it changes.
+const CACHE_BYTES: u64 = 4 << 20;
+
+/// Why sled, or what it holds, is of no use.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The machine refused: no permission, no space, a device that fails, a lock that is held. The store may be whole.
+    Refused(String),
+    /// What is on disk can't be read.
+    Damaged(String),
+}
+
+/// An open database that was read to its end once.
+#[derive(Debug)]
+pub(super) struct Door {
+    db: sled::Db,
+}
+
+impl Door {
+    /// Opens the database at `path`, or makes one; reads all of it. The state is none in a new one.
+    pub(super) fn open(path: &Path) -> Result<(Self, Option<State>), Fault> {
+        if path.is_file() {
+            return Err(Fault::Damaged("a file stands where its directory should be".to_owned()));
+        }
+        // Commits say themselves when to flush. A thread that flushes at other times would only wake the machine.
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let db = guard(|| open(&config))?;
+        let door = Self { db };
+        match door.state() {
+            Ok(state) => Ok((door, state)),
+            Err(fault) => {
+                door.close();
+                Err(fault)
+            }
+        }
+    }
+
+    /// The store's own state, after everything was read.
+    fn state(&self) -> Result<Option<State>, Fault> {
+        let state = guard(|| self.db.get(STATE_KEY))?.map(|record| seal::read_state(&record)).transpose()?;
+        let checkpoints = self.checkpoints()?;
+        if state.is_none() && !checkpoints.is_empty() {
+            return Err(Fault::Damaged("it holds checkpoints and not the store's own record".to_owned()));
+        }
+        Ok(state)
+    }
+
+    /// All checkpoints.
+    pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Fault> {
+        let records = guard(|| self.db.scan_prefix(FILE_PREFIX).collect::<Result<Vec<_>, _>>())?;
+        records.iter().map(|(key, record)| Ok(seal::read(key, record)?)).collect()
+    }
+
+    /// The checkpoint of `file`.
+    pub(super) fn checkpoint(&self, file: FileId) -> Result<Option<Checkpoint>, Fault> {
+        let key = seal::key(file);
+        let record = guard(|| self.db.get(key))?;
+        Ok(record.map(|record| seal::read(&key, &record)).transpose()?)
+    }
+
+    /// Changes all that is in `batch`, or nothing, and returns when it is on disk.
+    pub(super) fn commit(&self, batch: sled::Batch) -> Result<(), Fault> {
+        guard(|| self.db.apply_batch(batch).and_then(|()| self.db.flush()).map(drop))
+    }
+
+    /// Closes the database, whatever state it is in.
+    pub(super) fn close(self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+}
+
+/// Opens the database. A process that just closed it may hold its lock for a moment: sled's threads end behind it.
+fn open(config: &sled::Config) -> sled::Result<sled::Db> {
+    const TRIES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 1..TRIES {
+        match config.open() {
+            Err(sled::Error::Io(err)) if is_lock(&err) => std::thread::park_timeout(PAUSE),
+            answer => return answer,
+        }
+    }
+    config.open()
+}
+
+/// Calls into sled. What a panic leaves behind is not used again: the caller closes the door after a fault.
+fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(answer) => answer.map_err(Fault::from),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            Err(Fault::Damaged(format!("the database gave up on it: {text}")))
+        }
+    }
+}
+
+impl From<sled::Error> for Fault {
+    fn from(err: sled::Error) -> Self {
+        match err {
+            sled::Error::Io(err) if is_refusal(&err) => Fault::Refused(err.to_string()),
+            sled::Error::Corruption { at: Some(at), .. } => Fault::Damaged(format!("it is corrupt at {at:?}")),
+            sled::Error::Corruption { at: None, .. } => Fault::Damaged("it is corrupt".to_owned()),
+            other => Fault::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<seal::SealError> for Fault {
+    fn from(err: seal::SealError) -> Self {
+        Fault::Damaged(err.to_string())
+    }
+}
+
+/// Whether the machine refused. sled hands out copies of an error, which keep only its kind, so the kind decides. An
+/// error of these kinds speaks of what was read, or of a file that is missing from the database.
+fn is_refusal(err: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    is_lock(err) || !matches!(err.kind(), InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
+}
+
+fn is_lock(err: &io::Error) -> bool {
+    err.to_string().contains("could not acquire lock")
+}

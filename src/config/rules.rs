@@ -1,0 +1,180 @@
+//! What a configuration must obey beyond its types: every rule once, with what to do about it.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytesize::ByteSize;
+
+use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
+use crate::{kafka::KafkaError, reader};
+
+/// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
+pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
+    let mut broken = Broken::default();
+    if config.data_dir.as_os_str().is_empty() {
+        broken.add("data_dir", "data_dir is empty", "write a directory such as \"/var/lib/logdrive\"");
+    }
+    broken.threads("worker_threads", config.worker_threads);
+    listen(&config.metrics.listen, "metrics.listen", &mut broken);
+    listen(&config.web.listen, "web.listen", &mut broken);
+    if config.metrics.listen == config.web.listen && !config.web.listen.ends_with(":0") {
+        broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
+    }
+    agent(&config.agent, &mut broken);
+    kafka(config, &mut broken);
+    transfer(&config.transfer, &mut broken);
+    broken.0
+}
+
+/// The most that one budget can hold: what a permit's 32 bits can.
+const IN_FLIGHT_MAX: ByteSize = ByteSize(u32::MAX as u64);
+
+/// A shorter limit would cut ordinary lines.
+const LINE_BYTES_MIN: ByteSize = ByteSize::kib(1);
+
+/// A shorter period would be a busy loop.
+const PERIOD_MIN: Duration = Duration::from_millis(100);
+
+fn agent(agent: &Agent, broken: &mut Broken) {
+    broken.threads("agent.lanes", agent.lanes);
+    if agent.host.as_ref().is_some_and(|host| host.trim().is_empty()) {
+        broken.add("agent.host", "agent.host is empty", "leave it out to use this machine's name");
+    }
+    if agent.line_bytes_max < LINE_BYTES_MIN {
+        let what = format!("agent.line_bytes_max is {}, less than {LINE_BYTES_MIN}", agent.line_bytes_max);
+        broken.add("agent.line_bytes_max", what, "most lines would be cut; the default is \"1MiB\"");
+    }
+    in_flight("agent.in_flight_bytes_max", agent.in_flight_bytes_max, broken);
+    for (name, bytes) in [("line_bytes_max", agent.line_bytes_max), ("batch.bytes_max", agent.batch.bytes_max)] {
+        if bytes > agent.in_flight_bytes_max {
+            let what =
+                format!("agent.{name} is {bytes}, more than agent.in_flight_bytes_max, {}", agent.in_flight_bytes_max);
+            broken.add(&format!("agent.{name}"), what, "lower it, or raise agent.in_flight_bytes_max");
+        }
+    }
+    for (name, period) in [("rescan", agent.rescan), ("idle_flush", agent.idle_flush)] {
+        if period < PERIOD_MIN {
+            broken.add(
+                &format!("agent.{name}"),
+                format!("agent.{name} is less than 100ms"),
+                "write a longer time, such as \"5s\"",
+            );
+        }
+    }
+    let mut names = HashMap::new();
+    for (index, one) in agent.tasks.iter().enumerate() {
+        let path = format!("agent.tasks.{index}");
+        if let Some(first) = names.insert(&one.name, index) {
+            let what = format!("the tasks {} and {} are both named {:?}", first + 1, index + 1, one.name);
+            broken.add(
+                &format!("{path}.name"),
+                what,
+                "metrics and checkpoints know a task by its name: give each its own",
+            );
+        }
+        task(one, &path, broken);
+    }
+}
+
+fn task(task: &Task, path: &str, broken: &mut Broken) {
+    if task.name.trim().is_empty() {
+        broken.add(&format!("{path}.name"), "the task's name is empty", "name it after what it collects");
+    }
+    if task.paths.is_empty() {
+        broken.add(&format!("{path}.paths"), "paths is empty", "write what to collect, such as \"/var/log/*.log\"");
+    }
+    for (list, patterns) in [("paths", &task.paths), ("exclude", &task.exclude)] {
+        for (index, pattern) in patterns.iter().enumerate() {
+            if let Err(error) = reader::check_pattern(pattern) {
+                broken.add(
+                    &format!("{path}.{list}.{index}"),
+                    error.to_string(),
+                    "`*`, `?`, `**`, `[a-z]` and `{a,b}` are understood",
+                );
+            }
+        }
+    }
+    topic(&task.topic, &format!("{path}.topic"), broken);
+    if task.encoding == Encoding::Lines {
+        let hint = "write \"packed\", or leave it out; `logdrive transfer` reads it, and so does any LZ4 decoder";
+        broken.add(&format!("{path}.encoding"), "the encoding \"lines\" is not there yet", hint);
+    }
+}
+
+fn kafka(config: &Config, broken: &mut Broken) {
+    if config.kafka.bootstrap_servers.trim().is_empty() {
+        broken.add("kafka.bootstrap_servers", "kafka.bootstrap_servers is empty", "write \"host:9092\"");
+    }
+    if let Err(error) = config.kafka.validate() {
+        let path = match &error {
+            KafkaError::Setting { name, .. } => format!("kafka.settings.{name}"),
+            _ => "kafka.settings".to_owned(),
+        };
+        broken.add(&path, error.to_string(), "leave it out; every other setting of librdkafka's can be written here");
+    }
+}
+
+fn transfer(transfer: &Transfer, broken: &mut Broken) {
+    broken.threads("transfer.workers", transfer.workers);
+    in_flight("transfer.in_flight_bytes_max", transfer.in_flight_bytes_max, broken);
+    if transfer.group.trim().is_empty() {
+        broken.add("transfer.group", "transfer.group is empty", "leave it out to use \"logdrive\"");
+    }
+    if transfer.index.is_some() && transfer.data_stream.is_some() {
+        broken.add(
+            "transfer.data_stream",
+            "transfer.index and transfer.data_stream are both set",
+            "leave one of them out",
+        );
+    }
+    topic(&transfer.dead_letter_topic, "transfer.dead_letter_topic", broken);
+    for (index, name) in transfer.topics.iter().enumerate() {
+        let path = format!("transfer.topics.{index}");
+        if *name == transfer.dead_letter_topic {
+            let what = format!("{name:?} is the dead-letter topic as well");
+            broken.add(&path, what, "what is put there would come back for ever: leave it out of transfer.topics");
+        }
+        if !name.starts_with('^') {
+            topic(name, &path, broken);
+        }
+    }
+}
+
+fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
+    if bytes > IN_FLIGHT_MAX {
+        broken.add(path, format!("{path} is {bytes}, more than {IN_FLIGHT_MAX}"), "the default is \"32MiB\"");
+    }
+}
+
+/// Kafka's own rule for the names of topics.
+fn topic(name: &str, path: &str, broken: &mut Broken) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.chars().all(legal) {
+        let hint = "Kafka allows up to 249 letters a-z and A-Z, digits, `.`, `_` and `-`";
+        broken.add(path, format!("{name:?} can't be the name of a topic"), hint);
+    }
+}
+
+fn listen(address: &str, path: &str, broken: &mut Broken) {
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    if !matches!(port, Some(Ok(_))) {
+        let hint = "write an address and a port: \"127.0.0.1:9717\", or \"0.0.0.0:9717\" for every interface";
+        broken.add(path, format!("{path} is no address to listen on: {address:?}"), hint);
+    }
+}
+
+/// The rules that are broken so far.
+#[derive(Default)]
+struct Broken(Vec<(String, Problem)>);
+
+impl Broken {
+    fn add(&mut self, path: &str, what: impl Into<String>, hint: &str) {
+        self.0.push((path.to_owned(), Problem::new(None, what).hint(hint)));
+    }
+
+    /// A number of threads; none is for the program to choose.
+    fn threads(&mut self, path: &str, count: Option<u16>) {
+        if let Some(count) = count.filter(|count| !(1..=64).contains(count)) {
+            self.add(path, format!("{path} is {count}"), "write a number from 1 to 64, or leave it out");
+        }
+    }
+}

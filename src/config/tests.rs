@@ -1,0 +1,244 @@
+//! Every message that a configuration can be refused with, as a person sees it.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use bytesize::ByteSize;
+
+use super::{Config, Target};
+use crate::reader::Io;
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn parse(text: &str, variables: Variables) -> Result<Config, String> {
+    let variables: Vec<(OsString, OsString)> =
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Config::parse(Some((PathBuf::from("some.toml"), text.to_owned())), &variables).map_err(|error| error.to_string())
+}
+
+/// The whole message of a configuration that is refused.
+fn refused(text: &str, variables: Variables) -> String {
+    parse(text, variables).map(|_| ()).expect_err(text)
+}
+
+/// The message for a file, without the lines that show where: `line:column: what`, then `hint: …` if there is one.
+fn told(text: &str) -> Vec<String> {
+    let shown = refused(text, &[]);
+    let lines = shown.lines().filter(|line| line.starts_with("some.toml:") || line.starts_with("hint: "));
+    lines.map(|line| line.trim_start_matches("some.toml:").to_owned()).collect()
+}
+
+#[test]
+fn a_problem_shows_its_place_its_line_and_what_was_meant() {
+    let text = "[[agent.tasks]]\nname = \"a\"\npath = [\"/var/log/*.log\"]\ntopic = \"a\"\n";
+    let expected = "\
+some.toml:3:1: there is no setting \"path\" in [[agent.tasks]]
+  |
+3 | path = [\"/var/log/*.log\"]
+  | ^^^^
+hint: did you mean \"paths\"?";
+    assert_eq!(refused(text, &[]), expected);
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_in_order() {
+    let text = "data_dri = \"/d\"\n[agent]\nio = \"urng\"\nlane = 2\n[kafkas]\n";
+    let expected = [
+        "1:1: there is no setting \"data_dri\" at the top of the file",
+        "hint: did you mean \"data_dir\"?",
+        "3:6: agent.io takes \"auto\" or \"uring\" or \"pread\", not \"urng\"",
+        "hint: did you mean \"uring\"?",
+        "4:1: there is no setting \"lane\" in [agent]",
+        "hint: did you mean \"lanes\"?",
+        "5:2: there is no setting \"kafkas\" at the top of the file",
+        "hint: did you mean \"kafka\"?",
+    ];
+    assert_eq!(told(text), expected);
+}
+
+#[test]
+fn a_name_that_is_like_no_other_is_answered_with_all_there_are() {
+    assert_eq!(told("[metrics]\nzzz = 1\n")[1], "hint: known here: listen");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_answered_with_the_right_one() {
+    let cases = [
+        ("[agent]\nlanes = \"2\"", "2:9: agent.lanes takes a whole number, not text", "write it without quotes"),
+        (
+            "[agent]\nrescan = 30",
+            "2:10: agent.rescan takes a duration such as \"500ms\", not a whole number",
+            "write it in quotes and with its unit: \"30s\"",
+        ),
+        (
+            "[elasticsearch]\nurls = \"http://a:9200\"",
+            "2:8: elasticsearch.urls takes a list of texts, not text",
+            "write it in brackets: [\"…\"]",
+        ),
+        (
+            "[kafka]\nsettings = { \"linger.ms\" = 20 }",
+            "2:28: kafka.settings.linger.ms takes text in quotes, not a whole number",
+            "write it in quotes",
+        ),
+        (
+            "[agent.tasks]\nname = \"a\"",
+            "1:1: agent.tasks takes a list of tables, not a table",
+            "write the table's name in two brackets: [[…]]",
+        ),
+    ];
+    for (text, what, hint) in cases {
+        assert_eq!(told(text), [what.to_owned(), format!("hint: {hint}")], "{text}");
+    }
+}
+
+#[test]
+fn a_value_that_can_not_be_read_says_what_can() {
+    let cases = [
+        (
+            "drain_timeout = \"5 parsecs\"",
+            "17: agent.drain_timeout takes a duration such as \"500ms\", not \"5 parsecs\"",
+        ),
+        ("drain_timeout = \"-5s\"", "17: agent.drain_timeout takes a duration such as \"500ms\", not \"-5s\""),
+        (
+            "in_flight_bytes_max = \"lots\"",
+            "23: agent.in_flight_bytes_max takes a size such as \"64MiB\", not \"lots\"",
+        ),
+        ("in_flight_bytes_max = \"0MiB\"", "23: agent.in_flight_bytes_max is 0, which lets nothing pass"),
+        ("line_bytes_max = -1", "18: agent.line_bytes_max takes a size such as \"64MiB\", not \"-1\""),
+        ("lanes = 70000", "9: this can't be read: invalid value: integer `70000`, expected u16"),
+    ];
+    for (text, what) in cases {
+        assert_eq!(told(&format!("[agent]\n{text}")), [format!("2:{what}")], "{text}");
+    }
+    assert_eq!(told("[agent\n"), ["1:7: this can't be read: unclosed table, expected `]`"]);
+    assert_eq!(told("[web]\n[web]\n"), ["2:2: this can't be read: duplicate key"]);
+    assert_eq!(told("[[agent.tasks]]\nname = \"a\"\ntopic = \"a\""), ["1:1: the setting \"paths\" is missing here"]);
+}
+
+#[test]
+fn every_rule_that_is_broken_is_told_with_what_to_do() {
+    let cases: [(&str, &str); 16] = [
+        ("data_dir = \"\"", "1:12: data_dir is empty"),
+        ("worker_threads = 0", "1:18: worker_threads is 0"),
+        ("[metrics]\nlisten = \"9717\"", "2:10: metrics.listen is no address to listen on: \"9717\""),
+        ("[web]\nlisten = \"127.0.0.1:9717\"", "2:10: web.listen is the address of metrics.listen too"),
+        ("[agent]\nlanes = 65", "2:9: agent.lanes is 65"),
+        ("[agent]\nhost = \" \"", "2:8: agent.host is empty"),
+        ("[agent]\nline_bytes_max = 100", "2:18: agent.line_bytes_max is 100 B, less than 1.0 KiB"),
+        ("[agent]\nin_flight_bytes_max = \"4GiB\"", "2:23: agent.in_flight_bytes_max is 4.0 GiB, more than 4.0 GiB"),
+        (
+            "[agent]\nbatch = { bytes_max = \"40MiB\" }",
+            "2:23: agent.batch.bytes_max is 40.0 MiB, more than agent.in_flight_bytes_max, 32.0 MiB",
+        ),
+        ("[agent]\nrescan = \"1ms\"", "2:10: agent.rescan is less than 100ms"),
+        ("[transfer]\nworkers = 0", "2:11: transfer.workers is 0"),
+        ("[transfer]\ngroup = \"\"", "2:9: transfer.group is empty"),
+        (
+            "[transfer]\nindex = \"a\"\ndata_stream = \"b\"",
+            "3:15: transfer.index and transfer.data_stream are both set",
+        ),
+        ("[transfer]\ndead_letter_topic = \"a/b\"", "2:21: \"a/b\" can't be the name of a topic"),
+        ("[transfer]\ntopics = [\"a\", \"b c\"]", "2:16: \"b c\" can't be the name of a topic"),
+        (
+            "[transfer]\ntopics = [\"logdrive-dead-letter\"]",
+            "2:11: \"logdrive-dead-letter\" is the dead-letter topic as well",
+        ),
+    ];
+    for (text, what) in cases {
+        let told = told(text);
+        assert_eq!((told.len(), told[0].as_str()), (2, what), "{text}");
+    }
+}
+
+#[test]
+fn every_rule_of_tasks_that_is_broken_is_told_with_what_to_do() {
+    let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
+    assert_eq!(told(&format!("{task}{task}"))[0], "6:8: the tasks 1 and 2 are both named \"a\"");
+    let cases = [
+        ("name = \"a\"", "name = \"\"", "2:8: the task's name is empty"),
+        ("[\"/a\"]", "[]", "3:9: paths is empty"),
+        (
+            "[\"/a\"]",
+            "[\"/a\", \"/b/[x\"]",
+            "3:16: the pattern \"/b/[x\" can't be used: unclosed character class; missing ']'",
+        ),
+        ("topic = \"a\"", "topic = \"\"", "4:9: \"\" can't be the name of a topic"),
+        ("topic = \"a\"", "topic = \"a\"\nencoding = \"lines\"", "5:12: the encoding \"lines\" is not there yet"),
+    ];
+    for (good, bad, what) in cases {
+        let told = told(&task.replace(good, bad));
+        assert_eq!((told.len(), told[0].as_str()), (2, what), "{bad}");
+    }
+}
+
+#[test]
+fn variables_override_the_file_and_are_read_as_their_settings_ask() {
+    let variables = [
+        ("LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS", "a:9092,b:9092"),
+        ("LOGDRIVE_KAFKA__SETTINGS__SASL_PASSWORD", "123"),
+        ("LOGDRIVE_ELASTICSEARCH__URLS", "http://a:9200, http://b:9200"),
+        ("LOGDRIVE_TRANSFER__TOPICS", "[\"a,b\"]"),
+        ("LOGDRIVE_AGENT__LANES", "3"),
+        ("LOGDRIVE_AGENT__IO", "pread"),
+        ("LOGDRIVE_AGENT__BATCH__AGE_MAX", "2s"),
+        ("LOGDRIVE_AGENT__TASKS", "[{ name = \"a\", paths = [\"/a\"], topic = \"a\" }]"),
+    ];
+    // The topic "a,b" is refused, which shows that a list in brackets is not split at commas.
+    let message = refused("", &variables);
+    assert!(message.starts_with("LOGDRIVE_TRANSFER__TOPICS: \"a,b\" can't be the name of a topic"), "{message}");
+    let variables: Vec<_> = variables.into_iter().filter(|(name, _)| !name.ends_with("TOPICS")).collect();
+    let config = parse("[agent]\nlanes = 2\nbatch = { bytes_max = \"1MiB\" }\n", &variables).expect("valid");
+    assert_eq!(config.kafka.bootstrap_servers, "a:9092,b:9092");
+    assert_eq!(config.kafka.settings.get("sasl.password").map(String::as_str), Some("123"));
+    assert_eq!(config.elasticsearch.urls, ["http://a:9200", "http://b:9200"]);
+    assert_eq!((config.agent.lanes, config.agent.io), (Some(3), Io::Pread));
+    let batch = &config.agent.batch;
+    assert_eq!((batch.bytes_max, batch.age_max), (ByteSize::mib(1), Duration::from_secs(2)));
+    assert_eq!(&*config.agent.tasks[0].name, "a");
+    assert!(config.names("elasticsearch") && !config.names("web"));
+}
+
+#[test]
+fn a_variable_that_is_wrong_is_named_and_its_value_is_not_shown() {
+    let cases = [
+        (
+            ("LOGDRIVE_KAFKA__BOOTSTRAP_SERVER", "hunter2"),
+            "LOGDRIVE_KAFKA__BOOTSTRAP_SERVER: there is no setting of this name\n\
+             hint: did you mean LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS?",
+        ),
+        (("LOGDRIVE_KAFKA", "hunter2"), "LOGDRIVE_KAFKA: kafka takes a table, not text"),
+        (
+            ("LOGDRIVE_AGENT__LANES", "two"),
+            "LOGDRIVE_AGENT__LANES: agent.lanes takes a whole number, not text\nhint: write it without quotes",
+        ),
+        (
+            ("LOGDRIVE_AGENT__BATCH", "{ bytes_max = 0 }"),
+            "LOGDRIVE_AGENT__BATCH: agent.batch.bytes_max is 0, which lets nothing pass",
+        ),
+    ];
+    for (variable, message) in cases {
+        assert_eq!(refused("", &[variable]), message);
+    }
+}
+
+#[test]
+fn variables_that_are_not_settings_are_left_alone() {
+    let variables = [
+        ("LOGDRIVE_CONFIG", "/a"),
+        ("LOGDRIVE_SERVICE_HOST", "10.0.0.1"),
+        ("LOGDRIVE_AGENT_SERVICE_PORT_HTTP", "9717"),
+        ("LOGDRIVE_PORT", "tcp://10.0.0.1:9717"),
+        ("LOGDRIVE_WEB_PORT_7717_TCP_ADDR", "10.0.0.1"),
+        ("PATH", "/bin"),
+    ];
+    assert!(parse("", &variables).is_ok());
+}
+
+#[test]
+fn an_empty_configuration_is_valid_and_says_what_a_command_lacks() {
+    let config = parse("", &[]).expect("valid");
+    assert_eq!(config.transfer.target(), Target::Index("logs-{topic}-%Y.%m.%d".to_owned()));
+    let message = config.for_agent().map_err(|error| error.to_string()).expect_err("no task");
+    assert!(message.starts_with("some.toml: no task says what to collect\nhint: add one:\n"), "{message}");
+    let message = config.for_transfer().map_err(|error| error.to_string()).expect_err("no topic");
+    assert!(message.starts_with("some.toml: no topic is named\nhint: "), "{message}");
+}

@@ -1,0 +1,324 @@
+//! One line to one document.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{
+    Id, Settings, Tags,
+    id::Prefix,
+    json::{self, Member},
+    level,
+    names::Name,
+    text::{push_escaped, push_number},
+    time::{Clock, Moment},
+};
+use crate::{
+    metrics,
+    record::{Level, Part, Stream},
+};
+
+/// Where the lines at hand come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The file's identity and its generation.
+    pub stream: Stream,
+    /// The file's path; what is not UTF-8 in it becomes U+FFFD.
+    pub path: &'a Path,
+    /// The host that read the file.
+    pub host: &'a str,
+    /// The task that collects the file.
+    pub task: &'a str,
+    /// When the lines were read.
+    pub read_at: Timestamp,
+}
+
+/// What is to be known of a document besides its JSON.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Built {
+    /// Its `_id`.
+    pub id: Id,
+    /// Its `@timestamp`.
+    pub time: Timestamp,
+    /// Its `log.level`.
+    pub level: Option<Level>,
+    /// What was wrong with the line.
+    pub tags: Tags,
+}
+
+/// Makes documents. One for each thread that does; its buffers are used from line to line.
+pub struct Builder {
+    clock: Clock,
+    json: json::Reader,
+    source: Prepared,
+    /// Documents with each tag, in the order of [`Tags::ALL`].
+    tagged: [metrics::Counter; Tags::ALL.len()],
+}
+
+/// What all documents of a source have in common, as the bytes that stand in them.
+#[derive(Debug, Default)]
+struct Prepared {
+    id: Prefix,
+    read: Moment,
+    /// From `log.file.path` to the number of `log.offset`.
+    before_offset: Vec<u8>,
+    /// From behind that number to the value of `logdrive.time`.
+    after_offset: Vec<u8>,
+}
+
+/// A builder that has a source, ready for its lines.
+pub struct Lines<'a>(&'a mut Builder);
+
+impl Builder {
+    /// A builder with these settings.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            clock: Clock::new(settings.time_zone.clone()),
+            json: json::Reader::new(settings),
+            source: Prepared::default(),
+            tagged: Tags::ALL.map(|(_, name)| metrics::counter(&metrics::list::TAGGED_DOCUMENTS, &[name])),
+        }
+    }
+
+    /// Prepares what all lines of `source` have in common.
+    pub fn source(&mut self, source: &Source) -> Lines<'_> {
+        self.clock.begin(source.read_at);
+        self.source.prepare(source);
+        Lines(self)
+    }
+
+    /// Makes one document; for more than one line of a source, [`Builder::source`] is cheaper.
+    pub fn build(
+        &mut self,
+        source: &Source,
+        line: &mut [u8],
+        offset: u64,
+        part: Part,
+        out: &mut Vec<u8>,
+    ) -> Option<Built> {
+        self.source(source).build(line, offset, part, out)
+    }
+}
+
+impl Lines<'_> {
+    /// Appends the document of one line, a JSON object without a newline, to `out`.
+    ///
+    /// `line` has the line's bytes without its newline, and is changed by reading JSON in it; `offset` is where it
+    /// begins in the stream. None, and nothing appended, if there is nothing to index: the empty rest of a line
+    /// whose parts went before it.
+    pub fn build(&mut self, line: &mut [u8], offset: u64, part: Part, out: &mut Vec<u8>) -> Option<Built> {
+        let Builder { clock, json, source, tagged } = &mut *self.0;
+        let id = source.id.id(offset, line);
+        let is_ended = matches!(part, Part::Whole | Part::Last) && line.last() == Some(&b'\r');
+        let end = line.len() - usize::from(is_ended);
+        let line = &mut line[..end];
+        if part == Part::Last && line.is_empty() {
+            return None;
+        }
+        out.reserve(source.before_offset.len() + source.after_offset.len() + line.len() + 192);
+        let (moment, level, tags) = if part == Part::Whole && json::begins(line) {
+            if json.read(line) {
+                JsonLine::new(json, json.original(line), clock).write(clock, source, offset, out)
+            } else {
+                let tags = json.tags();
+                TextLine { text: json.original(line), offset, part, tags }.write(clock, source, out)
+            }
+        } else {
+            TextLine { text: line, offset, part, tags: Tags::NONE }.write(clock, source, out)
+        };
+        if tags != Tags::NONE {
+            count(tags, tagged);
+        }
+        Some(Built { id, time: moment.timestamp(), level, tags })
+    }
+}
+
+#[cold]
+fn count(tags: Tags, tagged: &[metrics::Counter]) {
+    for ((tag, _), counter) in Tags::ALL.into_iter().zip(tagged) {
+        if tags.has(tag) {
+            counter.increment(1);
+        }
+    }
+}
+
+impl Prepared {
+    fn prepare(&mut self, source: &Source) {
+        self.id = Prefix::of(source.stream);
+        self.read = source.read_at.into();
+        let before = &mut self.before_offset;
+        before.clear();
+        push_member("log.file.path", source.path.as_os_str().as_encoded_bytes(), before);
+        before.extend_from_slice(b",\"log.offset\":");
+        let after = &mut self.after_offset;
+        after.clear();
+        push_member("host.name", source.host.as_bytes(), after);
+        push_member("logdrive.task", source.task.as_bytes(), after);
+        push_member("logdrive.file", source.stream.file.to_string().as_bytes(), after);
+        after.extend_from_slice(b",\"logdrive.generation\":");
+        push_number(source.stream.generation.into(), after);
+        after.extend_from_slice(b",\"logdrive.time\":\"");
+    }
+
+    /// Appends what stands before the message.
+    fn begin(&self, clock: &mut Clock, moment: Option<Moment>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"@timestamp\":\"");
+        clock.write(moment.unwrap_or(self.read), out);
+        out.extend_from_slice(b"\",\"message\":");
+    }
+
+    /// Appends what stands behind the message and before the tags.
+    fn push(&self, level: Option<Level>, offset: u64, has_time: bool, out: &mut Vec<u8>) {
+        if let Some(level) = level {
+            out.extend_from_slice(b",\"log.level\":\"");
+            out.extend_from_slice(level.name().as_bytes());
+            out.push(b'"');
+        }
+        out.extend_from_slice(&self.before_offset);
+        push_number(offset, out);
+        out.extend_from_slice(&self.after_offset);
+        out.extend_from_slice(if has_time { b"line\"" } else { b"read\"" });
+    }
+}
+
+/// Appends `,"name":"text"`; what is not UTF-8 in the text becomes U+FFFD.
+fn push_member(name: &str, text: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":\"");
+    push_escaped(text, out);
+    out.push(b'"');
+}
+
+fn push_tags(tags: Tags, out: &mut Vec<u8>) {
+    if tags == Tags::NONE {
+        return;
+    }
+    let mut separator = &b",\"tags\":[\""[..];
+    for name in tags.names() {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(name.as_bytes());
+        separator = b"\",\"";
+    }
+    out.extend_from_slice(b"\"]");
+}
+
+/// A line that is kept as text.
+struct TextLine<'a> {
+    text: &'a [u8],
+    offset: u64,
+    part: Part,
+    tags: Tags,
+}
+
+impl TextLine<'_> {
+    fn write(self, clock: &mut Clock, source: &Prepared, out: &mut Vec<u8>) -> (Moment, Option<Level>, Tags) {
+        // What a line says of itself stands at its beginning; the other parts of a cut line have none.
+        let is_beginning = matches!(self.part, Part::Whole | Part::First);
+        let moment = if is_beginning { clock.of_line(self.text) } else { None };
+        let level = if is_beginning { level::of_line(self.text) } else { None };
+        let mut tags = self.tags;
+        source.begin(clock, moment, out);
+        out.push(b'"');
+        if !push_escaped(self.text, out) {
+            tags.add(Tags::INVALID_UTF8);
+        }
+        out.push(b'"');
+        source.push(level, self.offset, moment.is_some(), out);
+        match self.part {
+            Part::Whole => (),
+            Part::First => push_member("logdrive.part", b"first", out),
+            Part::Middle => push_member("logdrive.part", b"middle", out),
+            Part::Last => push_member("logdrive.part", b"last", out),
+        }
+        push_tags(tags, out);
+        out.push(b'}');
+        (moment.unwrap_or(source.read), level, tags)
+    }
+}
+
+/// A line that is a JSON object, and what of it stands for what of the document: a rank, of which the lowest
+/// wins, and the value.
+struct JsonLine<'a> {
+    json: &'a json::Reader,
+    original: &'a [u8],
+    message: Option<(u8, Member)>,
+    moment: Option<(u8, Moment)>,
+    level: Option<(u8, Level)>,
+}
+
+impl<'a> JsonLine<'a> {
+    fn new(json: &'a json::Reader, original: &'a [u8], clock: &mut Clock) -> Self {
+        let mut line = Self { json, original, message: None, moment: None, level: None };
+        for member in json.members() {
+            let value = || &original[member.value(original)];
+            match member.name {
+                Name::Plain | Name::Ours => (),
+                Name::Message(rank) => {
+                    if line.message.is_none_or(|(best, _)| rank < best) && value().starts_with(b"\"") {
+                        line.message = Some((rank, member));
+                    }
+                }
+                Name::Time(rank) => {
+                    if line.moment.is_none_or(|(best, _)| rank < best) {
+                        line.moment = clock.of_json(value()).map(|moment| (rank, moment)).or(line.moment);
+                    }
+                }
+                Name::Level(rank) => {
+                    if line.level.is_none_or(|(best, _)| rank < best)
+                        && let [b'"', word @ .., b'"'] = value()
+                    {
+                        line.level = Level::parse(word).map(|level| (rank, level)).or(line.level);
+                    }
+                }
+            }
+        }
+        line
+    }
+
+    /// Whether the document has the member elsewhere already.
+    fn is_used(&self, member: Member) -> bool {
+        match member.name {
+            Name::Plain | Name::Ours => false,
+            Name::Message(_) => self.message.is_some_and(|(_, message)| message == member),
+            Name::Time(rank) => rank == 0 && self.moment.is_some_and(|(best, _)| best == 0),
+            Name::Level(rank) => rank == 0 && self.level.is_some_and(|(best, _)| best == 0),
+        }
+    }
+
+    fn write(
+        self,
+        clock: &mut Clock,
+        source: &Prepared,
+        offset: u64,
+        out: &mut Vec<u8>,
+    ) -> (Moment, Option<Level>, Tags) {
+        let Self { json, original, .. } = self;
+        let (moment, level) = (self.moment.map(|(_, moment)| moment), self.level.map(|(_, level)| level));
+        let tags = json.tags();
+        source.begin(clock, moment, out);
+        match self.message {
+            Some((_, member)) => json.push(original, member.value(original), out),
+            None => {
+                out.push(b'"');
+                push_escaped(original, out);
+                out.push(b'"');
+            }
+        }
+        source.push(level, offset, moment.is_some(), out);
+        if tags.has(Tags::JSON_DUPLICATE) {
+            push_member("logdrive.original", original, out);
+        }
+        push_tags(tags, out);
+        for member in json.members().filter(|member| !self.is_used(*member)) {
+            out.extend_from_slice(if member.name.is_moved() { b",\"fields." } else { b",\"" });
+            json.push(original, member.behind_mark(), out);
+        }
+        out.push(b'}');
+        (moment.unwrap_or(source.read), level, tags)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! What can be set about documents.
+
+use bytesize::ByteSize;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// How documents are made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The zone of times in lines that don't say theirs, as in `Europe/Berlin`; by default that of this machine.
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    pub time_zone: TimeZone,
+    /// A JSON line longer than this is kept as text.
+    pub json_bytes_max: ByteSize,
+    /// A JSON line with more members than this, those of nested objects included, is kept as text. Elasticsearch
+    /// allows 1000 fields in all in an index by default (`index.mapping.total_fields.limit`).
+    pub json_fields_max: usize,
+    /// A JSON line nested deeper than this is kept as text: objects, arrays and dots in names count. 1 is an
+    /// object without objects. Elasticsearch allows 20 by default (`index.mapping.depth.limit`).
+    pub json_depth_max: usize,
+    /// A JSON line with a name longer than this is kept as text.
+    pub json_name_bytes_max: ByteSize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            time_zone: TimeZone::system(),
+            json_bytes_max: ByteSize::mib(2),
+            json_fields_max: 1000,
+            json_depth_max: 20,
+            json_name_bytes_max: ByteSize::b(512),
+        }
+    }
+}
