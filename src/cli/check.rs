@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use super::{failure::Told, pending::elastic, service};
-use crate::{config::Config, kafka};
+use super::{failure::Told, service, stores};
+use crate::{config::Config, elastic, kafka};
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let file =
@@ -24,8 +24,10 @@ async fn servers(config: &Config) -> bool {
             report("kafka", answer.map(|lines| format!("{}: {}", config.kafka.bootstrap_servers, lines.join(", "))));
     }
     if config.names("elasticsearch") || transfers {
-        let answer = elastic::check(&config.elasticsearch).await;
-        all_well &= report("elasticsearch", answer.map(|lines| lines.join(", ")));
+        let indices = stores::indices(&config.transfer.target());
+        let answer = elastic::check::check(&config.elasticsearch, &indices).await;
+        all_well &=
+            report("elasticsearch", answer.map(|text| format!("{}: {text}", config.elasticsearch.urls.join(", "))));
     }
     all_well
 }

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::arguments::{Arguments, Command};
-use self::pending::transfer;
-use crate::{agent, config::Config};
+
+use crate::{agent, config::Config, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]

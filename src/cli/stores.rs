@@ -44,7 +44,7 @@ pub(super) fn page_address(listen: &str) -> String {
 }
 
 /// Every name that the template can make, as a pattern.
-fn indices(target: &Target) -> String {
+pub(super) fn indices(target: &Target) -> String {
     let (Target::Index(template) | Target::DataStream(template)) = target;
     let (mut pattern, mut rest) = (String::new(), template.as_str());
     while let Some(at) = rest.find(['{', '%']) {
