@@ -10,10 +10,12 @@ mod door;
 mod keeper;
 mod ledger;
 mod lock;
+mod saver;
 mod seal;
 mod sequence;
 mod store;
 
 pub use keeper::Keeper;
 pub use ledger::{Ledger, LedgerError, Safe};
+pub use saver::{Saver, Unsaved};
 pub use store::{Note, Opened, Store, StoreError};

@@ -24,6 +24,7 @@ use crate::{
 use super::{
     contains::{ANY, candidates, candidates_and_cut, escape, nothing, pattern_query},
     entry::nanoseconds,
+    excluded::Excluded,
     schema::Fields,
     term,
     tokenizer::{self, WORD_BYTES_MAX},
@@ -61,7 +62,7 @@ impl Lowering<'_> {
             Expr::All => Box::new(AllQuery),
             Expr::And(all) => {
                 let clause = |expr: &Expr| match expr {
-                    Expr::Not(inner) => (Occur::MustNot, self.expr(inner)),
+                    Expr::Not(inner) => (Occur::MustNot, excluded(self.expr(inner))),
                     expr => (Occur::Must, self.expr(expr)),
                 };
                 let mut clauses: Vec<_> = all.iter().map(clause).collect();
@@ -72,9 +73,10 @@ impl Lowering<'_> {
                 Box::new(BooleanQuery::new(clauses))
             }
             Expr::Or(branches) => any_of(branches.iter().map(|expr| self.expr(expr)).collect()),
-            Expr::Not(inner) => {
-                Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(AllQuery)), (Occur::MustNot, self.expr(inner))]))
-            }
+            Expr::Not(inner) => Box::new(BooleanQuery::new(vec![
+                (Occur::Must, Box::new(AllQuery)),
+                (Occur::MustNot, excluded(self.expr(inner))),
+            ])),
             Expr::Text(text) => self.text(text),
             Expr::Field { name, test } => self.field(expr, name, test),
         }
@@ -309,6 +311,10 @@ impl Lowering<'_> {
         let term = |time: i64| Term::from_field_i64(self.fields.time, time);
         range_query(from.map(term), to.map(term))
     }
+}
+
+fn excluded(query: Box<dyn Query>) -> Box<dyn Query> {
+    Box::new(Excluded::from(query))
 }
 
 /// Documents that answer each.

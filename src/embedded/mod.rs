@@ -15,6 +15,7 @@ mod answers;
 mod contains;
 mod directory;
 mod entry;
+mod excluded;
 mod histogram;
 mod lower;
 mod member;
