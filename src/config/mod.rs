@@ -25,8 +25,8 @@ pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
-use crate::kafka;
-use placeholder::{document, elastic, embedded};
+use crate::{document, embedded, kafka};
+use placeholder::elastic;
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]

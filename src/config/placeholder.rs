@@ -15,15 +15,3 @@ pub mod elastic {
         }
     }
 }
-
-pub mod embedded {
-    #[derive(Clone, Debug, Default, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {}
-}
-
-pub mod document {
-    #[derive(Clone, Debug, Default, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub struct Settings {}
-}
