@@ -8,7 +8,6 @@ mod arguments;
 mod check;
 mod failure;
 mod logging;
-mod pending;
 mod search;
 mod serve;
 mod service;
