@@ -1,3 +1,7 @@
 //! The binary: read the command line, run one command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    logdrive::cli::main()
+}

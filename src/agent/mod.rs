@@ -1,1 +1,208 @@
 //! Role: files to Kafka.
+//!
+//! The reader's blocks are gathered into batches, a batch becomes one Kafka record, and Kafka's acknowledgement of
+//! it is the receipt that moves the watermarks of its files. Checkpoints are saved twice a second. The role promises
+//! that no checkpoint passes a byte that Kafka did not acknowledge, and that a stop finishes what was read. What is
+//! under way is bounded by the byte budget alone: when Kafka is away, reading waits.
+
+mod belt;
+mod route;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::belt::Belt;
+pub(crate) use self::belt::Ticket;
+use crate::{
+    checkpoint::{Opened, Saver, Store},
+    config::{self, Config},
+    host,
+    kafka::{Delivered, KafkaError, Producer},
+    metrics::{self, Health, list},
+    reader::{self, Event, Reader},
+    record::Budget,
+};
+
+/// How often checkpoints are saved.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// How often it is summed up how far behind each task is; the sum goes over all files.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How many events wait between the reader and the belt; blocks among them hold their share of the budget.
+const EVENTS_MAX: usize = 64;
+
+/// How many receipts wait; each batch that is under way has one, and the budget bounds those.
+const RECEIPTS_MAX: usize = 1024;
+
+/// Collects what the configuration's tasks mean until `stop` is cancelled, then finishes what was read.
+///
+/// # Errors
+/// If the checkpoint store or the reader can't be started. Kafka being away is no error: reading waits for it.
+pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> anyhow::Result<()> {
+    let Opened { store, note } = Store::open(&config.data_dir)?;
+    if let Some(note) = note {
+        warn!("{note}");
+    }
+    let machine = host::machine_id(&config.data_dir)?;
+    let host_name = config.agent.host.clone().unwrap_or_else(host::name);
+    let known = store.load().context("can't read the checkpoints")?;
+    let budget = Budget::new(usize::try_from(config.agent.in_flight_bytes_max.as_u64())?);
+    let seed = reader::seed(&machine, store.epoch());
+    let (events, blocks) = mpsc::channel(EVENTS_MAX);
+    let tasks: Vec<reader::Task> = config.agent.tasks.iter().map(config::Task::reader).collect();
+    info!(tasks = tasks.len(), known = known.len(), kafka = %config.kafka.bootstrap_servers, "collecting");
+    let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
+    let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
+    let producer = Arc::new(Producer::new(&config.kafka, receipts)?);
+    let belt = Belt::new(&config.agent, host_name, machine, Arc::clone(&producer));
+    let wires = Wires {
+        reader,
+        blocks,
+        delivered,
+        budget,
+        saver: Saver::new(store),
+        health: health.clone(),
+        reported: Instant::now(),
+    };
+    wires.carry(belt, config, stop).await
+}
+
+/// Everything that comes in and goes out, joined.
+struct Wires {
+    reader: Reader,
+    blocks: mpsc::Receiver<Event>,
+    delivered: mpsc::Receiver<Delivered<Ticket>>,
+    budget: Budget,
+    saver: Saver,
+    health: Health,
+    reported: Instant,
+}
+
+impl Wires {
+    async fn carry(mut self, mut belt: Belt, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+        let (answers, mut routes) = mpsc::channel(16);
+        let kafka = self.health.part("kafka");
+        let checkpoints = self.health.part("checkpoints");
+        let mut trouble = belt.producer().trouble();
+        let mut asking = route::ask(belt.producer(), belt.topics(), &kafka, &answers);
+        let mut tick = interval(SAVE_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        checkpoints.ok();
+        while !stop.is_cancelled() {
+            let due = belt.next_due().map(Instant::from_std);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => (),
+                Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
+                Ok(()) = trouble.changed() => tell(&kafka, trouble.borrow_and_update().as_ref()),
+                Some((topic, partitions)) = routes.recv() => belt.learn(topic, partitions).await,
+                saved = self.saver.finished() => match saved {
+                    Ok(()) => checkpoints.ok(),
+                    Err(unsaved) => {
+                        checkpoints.failing(unsaved.error.to_string());
+                        belt.keeper.still_due(&unsaved.checkpoints);
+                    }
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.ship_due().await,
+                _ = tick.tick() => self.tick(&mut belt),
+                event = self.blocks.recv(), if !belt.is_parked() => match event {
+                    Some(event) => self.take(&mut belt, event).await,
+                    None => anyhow::bail!("all reading threads ended; the log above says why"),
+                },
+            }
+        }
+        asking.abort_all();
+        self.drain(belt, config).await
+    }
+
+    async fn take(&mut self, belt: &mut Belt, event: Event) {
+        let new_generation = matches!(&event, Event::Opened(opened) if opened.stream.generation > 0);
+        belt.take(event).await;
+        if new_generation {
+            self.save_now(belt).await;
+        }
+    }
+
+    /// A new generation has to be on disk before anything of it is sent: two generations with the same number
+    /// could hold the same line at the same offset, and one of them would be taken for the other.
+    async fn save_now(&mut self, belt: &mut Belt) {
+        if !self.saver.is_idle() {
+            self.note_saved(belt).await;
+        }
+        let due = belt.keeper.due();
+        if let Err(unsaved) = self.saver.save(due).await {
+            belt.keeper.still_due(&unsaved.checkpoints);
+        }
+    }
+
+    async fn note_saved(&mut self, belt: &mut Belt) {
+        if let Err(unsaved) = self.saver.finished().await {
+            belt.keeper.still_due(&unsaved.checkpoints);
+        }
+    }
+
+    fn tick(&mut self, belt: &mut Belt) {
+        if self.saver.is_idle() {
+            self.saver.begin(belt.keeper.due());
+        }
+        self.saver.report_age();
+        metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
+        metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            belt.report(&self.reader.unread());
+        }
+    }
+
+    /// Finishes what was read, within the limit; what is not finished then is read again at the next start.
+    async fn drain(mut self, mut belt: Belt, config: &Config) -> anyhow::Result<()> {
+        self.health.part("kafka").failing("draining: the agent is about to end");
+        let limit = config.agent.drain_timeout;
+        info!(limit = ?limit, "finishing what was read");
+        let reader = self.reader;
+        let stopping = tokio::spawn(reader.stop());
+        let finish = async {
+            while let Some(event) = self.blocks.recv().await {
+                belt.take(event).await;
+            }
+            belt.ship_all().await;
+            while !belt.keeper.is_all_settled() {
+                let due = belt.next_due().map(Instant::from_std);
+                tokio::select! {
+                    Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
+                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.ship_due().await,
+                }
+            }
+        };
+        let in_time = timeout(limit, finish).await.is_ok();
+        if !self.saver.is_idle()
+            && let Err(unsaved) = self.saver.finished().await
+        {
+            belt.keeper.still_due(&unsaved.checkpoints);
+        }
+        let saved = self.saver.save(belt.keeper.due()).await;
+        if in_time {
+            stopping.await?;
+            info!("everything that was read is safe in Kafka");
+        } else {
+            error!(limit = ?limit, "not everything was acknowledged in time; it is read and sent again at the next start");
+        }
+        saved.map_err(|unsaved| anyhow::Error::from(unsaved.error).context("can't save the last checkpoints"))
+    }
+}
+
+/// Says how Kafka is: what keeps it from taking records, if anything does.
+fn tell(kafka: &metrics::Part, trouble: Option<&KafkaError>) {
+    match trouble {
+        None => kafka.ok(),
+        Some(trouble) => kafka.failing(format!("{trouble}; reading waits, and nothing is lost")),
+    }
+}

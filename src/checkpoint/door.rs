@@ -7,6 +7,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    time::Duration,
 };
 
 use super::seal::{self, FILE_PREFIX, STATE_KEY, State};
@@ -38,21 +39,42 @@ impl Door {
         }
         // Commits say themselves when to flush. A thread that flushes at other times would only wake the machine.
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = guard(|| config.open())?;
+        let db = guard(|| open(&config))?;
         let door = Self { db };
-        let state = guard(|| door.db.get(STATE_KEY))?.map(|record| seal::read_state(&record)).transpose()?;
-        let found = door.checkpoints()?;
-        match state {
-            None if found.is_empty() => Ok((door, None)),
-            None => Err(Fault::Damaged("it holds checkpoints and not the store's own record".to_owned())),
-            Some(state) => Ok((door, Some(state))),
+        match door.state() {
+            Ok(state) => Ok((door, state)),
+            Err(fault) => {
+                door.close();
+                Err(fault)
+            }
         }
+    }
+
+    /// The store's own state, after everything was read.
+    fn state(&self) -> Result<Option<State>, Fault> {
+        let state = guard(|| self.db.get(STATE_KEY))?.map(|record| seal::read_state(&record)).transpose()?;
+        let mut count = 0_u64;
+        self.each(|_| count += 1)?;
+        if state.is_none() && count > 0 {
+            return Err(Fault::Damaged("it holds checkpoints and not the store's own record".to_owned()));
+        }
+        Ok(state)
     }
 
     /// All checkpoints.
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Fault> {
-        let records = guard(|| self.db.scan_prefix(FILE_PREFIX).collect::<Result<Vec<_>, _>>())?;
-        records.iter().map(|(key, record)| Ok(seal::read(key, record)?)).collect()
+        let mut all = Vec::new();
+        self.each(|checkpoint| all.push(checkpoint))?;
+        Ok(all)
+    }
+
+    /// Visits all checkpoints, one at a time, since there may be a hundred thousand.
+    fn each(&self, mut visit: impl FnMut(Checkpoint)) -> Result<(), Fault> {
+        let mut records = self.db.scan_prefix(FILE_PREFIX);
+        while let Some((key, record)) = guard(|| records.next().transpose())? {
+            visit(seal::read(&key, &record)?);
+        }
+        Ok(())
     }
 
     /// The checkpoint of `file`.
@@ -71,6 +93,19 @@ impl Door {
     pub(super) fn close(self) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
     }
+}
+
+/// Opens the database. A process that just closed it may hold its lock for a moment: sled's threads end behind it.
+fn open(config: &sled::Config) -> sled::Result<sled::Db> {
+    const TRIES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 1..TRIES {
+        match config.open() {
+            Err(sled::Error::Io(err)) if is_lock(&err) => std::thread::park_timeout(PAUSE),
+            answer => return answer,
+        }
+    }
+    config.open()
 }
 
 /// Calls into sled. What a panic leaves behind is not used again: the caller closes the door after a fault.
@@ -102,9 +137,13 @@ impl From<seal::SealError> for Fault {
     }
 }
 
-/// Whether the machine refused. An error that sled made up itself speaks of what it read, save for its lock; and a
-/// file that is missing from the database is damage.
+/// Whether the machine refused. sled hands out copies of an error, which keep only its kind, so the kind decides. An
+/// error of these kinds speaks of what was read, or of a file that is missing from the database.
 fn is_refusal(err: &io::Error) -> bool {
-    let is_lock = err.to_string().contains("could not acquire lock");
-    is_lock || err.raw_os_error().is_some() && err.kind() != io::ErrorKind::NotFound
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    is_lock(err) || !matches!(err.kind(), InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
+}
+
+fn is_lock(err: &io::Error) -> bool {
+    err.to_string().contains("could not acquire lock")
 }

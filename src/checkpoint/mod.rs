@@ -4,14 +4,18 @@
 //! and counted. The room promises that what [`Ledger`] calls safe only grows, and that what a commit returned for
 //! survives a crash. It must not know who reads, what a line is, or where lines go.
 
+#[cfg(test)]
+mod damage;
 mod door;
 mod keeper;
 mod ledger;
 mod lock;
+mod saver;
 mod seal;
 mod sequence;
 mod store;
 
 pub use keeper::Keeper;
 pub use ledger::{Ledger, LedgerError, Safe};
+pub use saver::{Saver, Unsaved};
 pub use store::{Note, Opened, Store, StoreError};

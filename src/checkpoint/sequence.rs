@@ -27,8 +27,9 @@ impl Sequence {
         Ok(Self(file))
     }
 
-    /// The highest number that was written for the store of `epoch`; none if there is none that can be read.
-    pub(super) fn last(&self, epoch: u128) -> io::Result<Option<u64>> {
+    /// The highest number that was written for the store of `epoch`, or for any store; none if there is none that
+    /// can be read.
+    pub(super) fn last(&self, epoch: Option<u128>) -> io::Result<Option<u64>> {
         let mut last = None;
         for slot in 0..2 {
             let mut bytes = [0; SLOT_BYTES];
@@ -53,10 +54,10 @@ impl Sequence {
     }
 }
 
-fn read_slot(slot: &[u8; SLOT_BYTES], epoch: u128) -> Option<u64> {
+fn read_slot(slot: &[u8; SLOT_BYTES], epoch: Option<u128>) -> Option<u64> {
     let (fields, seal) = slot.split_at(24);
     let (of, number) = fields.split_at(16);
-    let sealed = seal == xxh3_64(fields).to_le_bytes() && of == epoch.to_le_bytes();
+    let sealed = seal == xxh3_64(fields).to_le_bytes() && epoch.is_none_or(|epoch| of == epoch.to_le_bytes());
     sealed.then(|| number.try_into().map(u64::from_le_bytes).ok()).flatten()
 }
 
@@ -69,16 +70,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("sequence");
         let sequence = Sequence::open(&path).expect("a new file");
-        assert_eq!(sequence.last(7).expect("readable"), None);
+        assert_eq!(sequence.last(Some(7)).expect("readable"), None);
         for number in [8, 9] {
             sequence.write(7, number).expect("written");
-            assert_eq!(sequence.last(7).expect("readable"), Some(number));
+            assert_eq!(sequence.last(Some(7)).expect("readable"), Some(number));
         }
-        assert_eq!(sequence.last(6).expect("readable"), None, "another store's number says nothing");
+        assert_eq!(sequence.last(Some(6)).expect("readable"), None, "another store's number says nothing");
+        assert_eq!(sequence.last(None).expect("readable"), Some(9));
         let mut bytes = std::fs::read(&path).expect("there");
         bytes[32 + 3] ^= 1;
         std::fs::write(&path, &bytes).expect("written");
         let sequence = Sequence::open(&path).expect("the same file");
-        assert_eq!(sequence.last(7).expect("readable"), Some(8), "a torn slot leaves the one before it");
+        assert_eq!(sequence.last(Some(7)).expect("readable"), Some(8), "a torn slot leaves the one before it");
     }
 }

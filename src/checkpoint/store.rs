@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use super::{
     door::{Door, Fault},
-    lock::{self, Lock},
+    lock::{self, Held, Lock},
     seal::{self, State},
     sequence::Sequence,
 };
@@ -126,7 +126,7 @@ struct Inner {
     door: Option<Door>,
     state: State,
     sequence: Sequence,
-    _lock: File,
+    _lock: Held,
 }
 
 impl Store {
@@ -139,26 +139,39 @@ impl Store {
         let refused = |err: io::Error| refused(dir, "opened", err.to_string());
         fs::create_dir_all(dir).map_err(refused)?;
         let lock = match lock::take(&dir.join("checkpoints.lock")).map_err(refused)? {
-            Lock::Ours(file) => file,
-            Lock::Held(pid) => return Err(StoreError::Held { dir: dir.to_owned(), pid }),
+            Lock::Ours(held) => held,
+            Lock::Theirs(pid) => return Err(StoreError::Held { dir: dir.to_owned(), pid }),
         };
         let (database, numbers) = (dir.join("checkpoints"), dir.join("checkpoints.sequence"));
-        let (door, state, mut note) = match Door::open(&database) {
-            Ok((door, state)) => (door, state, None),
-            Err(fault @ Fault::Refused(_)) => return Err(error(dir, "opened", fault)),
-            Err(Fault::Damaged(reason)) => {
-                let path = set_aside(dir).map_err(refused)?;
-                let (door, state) = Door::open(&database).map_err(|fault| error(dir, "made", fault))?;
-                (door, state, Some(Note::SetAside { path, reason }))
+        let mut sequence = Sequence::open(&numbers).map_err(refused)?;
+        let expected = sequence.last(None).map_err(refused)?;
+        let had_directory = database.exists();
+        let mut note = None;
+        let found = match Door::open(&database) {
+            Ok((door, None)) if had_directory && expected.is_some() => {
+                door.close();
+                Err(Fault::Damaged("it is empty, and commits had been made".to_owned()))
             }
+            found => found,
         };
-        let sequence = Sequence::open(&numbers).map_err(refused)?;
+        let found = match found {
+            Err(Fault::Damaged(reason)) => {
+                note = Some(Note::SetAside { path: set_aside(dir).map_err(refused)?, reason });
+                sequence = Sequence::open(&numbers).map_err(refused)?;
+                Door::open(&database)
+            }
+            found => found,
+        };
+        let (door, state) = found.map_err(|fault| error(dir, "opened", fault))?;
         let mut inner = Inner { dir: dir.to_owned(), door: Some(door), state: State::default(), sequence, _lock: lock };
         match state {
-            None => inner.begin()?,
+            None => {
+                note = note.or(expected.map(|expected| Note::Stale { found: 0, expected }));
+                inner.begin()?;
+            }
             Some(state) => {
-                let last = inner.sequence.last(state.epoch).map_err(refused)?;
-                note = note.or(judge(state, last));
+                let last = inner.sequence.last(Some(state.epoch)).map_err(refused)?;
+                note = judge(state, last);
                 inner.state = State { sequence: state.sequence.max(last.unwrap_or(0)), ..state };
             }
         }
@@ -286,6 +299,8 @@ fn judge(state: State, last: Option<u64>) -> Option<Note> {
     match last {
         Some(last) if last > state.sequence => Some(Note::Stale { found: state.sequence, expected: last }),
         Some(_) => None,
+        // A crash right after the store was made leaves its first commit without a number.
+        None if state.sequence <= 1 => None,
         None => Some(Note::Unnumbered),
     }
 }
@@ -318,4 +333,115 @@ fn error(dir: &Path, what: &'static str, fault: Fault) -> StoreError {
 fn refused(dir: &Path, what: &'static str, reason: String) -> StoreError {
     let hint = "see that the disk has space and that this user may write there";
     StoreError::Refused { dir: dir.to_owned(), what, reason, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Note, Store, StoreError};
+    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+    use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
+
+    fn checkpoint(file: u128, generation: u32, offset: u64) -> Checkpoint {
+        Checkpoint {
+            stream: Stream { file: FileId(file), generation },
+            task: "nginx".into(),
+            offset,
+            mark: TailMark::behind(b"the last line\n"),
+            path: "/var/log/nginx/access.log".into(),
+            place: Place { device: 1, inode: file as u64, birth_ns: 2 },
+            head: Head::of(b"the first line\n"),
+            updated_ms: 3,
+        }
+    }
+
+    fn offsets(store: &Store) -> Vec<(u128, u32, u64)> {
+        let all = store.load().expect("readable");
+        all.iter().map(|found| (found.stream.file.0, found.stream.generation, found.offset)).collect()
+    }
+
+    #[test]
+    fn what_was_committed_is_there_when_the_store_is_opened_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let opened = Store::open(dir.path()).expect("a new store");
+        assert_eq!(opened.note, None);
+        let epoch = opened.store.epoch();
+        let mut first = checkpoint(1, 0, 10);
+        first.path = OsString::from_vec(b"/tmp/\xff\n".to_vec()).into();
+        opened.store.commit(&[first.clone(), checkpoint(2, 0, 20)]).expect("committed");
+        opened.store.commit(&[checkpoint(2, 0, 30)]).expect("committed");
+        drop(opened);
+        let opened = Store::open(dir.path()).expect("the same store");
+        assert_eq!((opened.note, opened.store.epoch()), (None, epoch));
+        assert_eq!(opened.store.load().expect("readable"), [first, checkpoint(2, 0, 30)]);
+    }
+
+    #[test]
+    fn the_newest_generation_of_a_file_is_kept_whatever_the_order_of_commits() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("a new store").store;
+        store.commit(&[checkpoint(1, 2, 5), checkpoint(1, 1, 900)]).expect("committed");
+        store.commit(&[checkpoint(1, 1, 901)]).expect("committed");
+        assert_eq!(offsets(&store), [(1, 2, 5)]);
+        store.forget(&[checkpoint(1, 1, 0).stream]).expect("committed");
+        assert_eq!(offsets(&store), [(1, 2, 5)]);
+        store.forget(&[checkpoint(1, 2, 0).stream, checkpoint(7, 0, 0).stream]).expect("committed");
+        assert_eq!(offsets(&store), []);
+    }
+
+    #[test]
+    fn a_second_process_on_the_same_directory_is_told_who_has_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Store::open(dir.path()).expect("a new store");
+        let err = Store::open(dir.path()).expect_err("it is held");
+        assert!(matches!(&err, StoreError::Held { pid: Some(pid), .. } if *pid == std::process::id()));
+        assert!(err.to_string().contains("stop it, or give this process a data_dir of its own"), "{err}");
+        drop(first);
+        Store::open(dir.path()).expect("it is free again");
+    }
+
+    #[test]
+    fn a_store_put_back_from_a_copy_is_noticed_and_so_is_a_lost_number() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (live, copy) = (dir.path().join("checkpoints"), dir.path().join("copy"));
+        let store = Store::open(dir.path()).expect("a new store").store;
+        store.commit(&[checkpoint(1, 0, 10)]).expect("committed");
+        drop(store);
+        copy_all(&live, &copy);
+        let store = Store::open(dir.path()).expect("the same store").store;
+        store.commit(&[checkpoint(1, 0, 20)]).expect("committed");
+        drop(store);
+        fs::remove_dir_all(&live).expect("removed");
+        copy_all(&copy, &live);
+        let opened = Store::open(dir.path()).expect("the older store");
+        assert_eq!(opened.note, Some(Note::Stale { found: 2, expected: 3 }));
+        assert_eq!(offsets(&opened.store), [(1, 0, 10)]);
+        opened.store.commit(&[checkpoint(1, 0, 15)]).expect("committed");
+        drop(opened);
+        assert_eq!(Store::open(dir.path()).expect("the same store").note, None);
+        fs::remove_file(dir.path().join("checkpoints.sequence")).expect("removed");
+        assert_eq!(Store::open(dir.path()).expect("the same store").note, Some(Note::Unnumbered));
+    }
+
+    #[test]
+    fn a_store_that_was_removed_begins_anew_with_another_epoch_and_says_so() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("a new store").store;
+        let epoch = store.epoch();
+        drop(store);
+        fs::remove_dir_all(dir.path().join("checkpoints")).expect("removed");
+        let opened = Store::open(dir.path()).expect("a new store");
+        assert_eq!(opened.note, Some(Note::Stale { found: 0, expected: 1 }));
+        assert_ne!(opened.store.epoch(), epoch);
+    }
+
+    fn copy_all(from: &std::path::Path, to: &std::path::Path) {
+        fs::create_dir_all(to).expect("made");
+        for entry in walkdir::WalkDir::new(from).into_iter().map(|entry| entry.expect("readable")) {
+            let target = to.join(entry.path().strip_prefix(from).expect("below"));
+            match entry.file_type().is_dir() {
+                true => fs::create_dir_all(target).expect("made"),
+                false => drop(fs::copy(entry.path(), target).expect("copied")),
+            }
+        }
+    }
 }

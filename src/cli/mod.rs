@@ -1,1 +1,59 @@
-//! The command line.
+//! The command line: what a person types, what is said back, and the exit codes.
+//!
+//! One file a subcommand. Every long-running one is a [`service`]: it serves metrics and health, drains on the first
+//! signal and ends at once on the second. The room promises that every failure is told in words, with what to do
+//! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration.
+
+mod arguments;
+mod check;
+mod failure;
+mod logging;
+mod search;
+mod serve;
+mod service;
+mod signals;
+mod stores;
+mod up;
+mod web;
+
+use std::process::ExitCode;
+
+use self::arguments::{Arguments, Command};
+
+use crate::{agent, config::Config, transfer};
+
+/// Runs what the command line says, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Without anyone to tell, the exit code has to do.
+            let _ = error.print();
+            return failure::usage(&error);
+        }
+    };
+    logging::install(&arguments);
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::tell(&error, arguments.log_format),
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = Config::load(arguments.config.as_deref())?;
+    match &arguments.command {
+        Command::Up(up) => up::run(&config, up),
+        Command::Agent => {
+            config.for_agent()?;
+            service::run(&config, async |stop, health| agent::run(&config, stop, &health).await)
+        }
+        Command::Transfer => {
+            config.for_transfer()?;
+            service::run(&config, async |stop, health| transfer::run(&config, stop, &health).await)
+        }
+        Command::Web => web::run(&config),
+        Command::Search(search) => search::run(&config, search),
+        Command::Check => check::run(&config),
+    }
+}

@@ -6,8 +6,11 @@ use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::Deserialize;
 
-use super::{DRAIN_TIMEOUT, batcher};
-use crate::reader::{self, Io, StartAt};
+use super::DRAIN_TIMEOUT;
+use crate::{
+    batcher,
+    reader::{self, Io, StartAt},
+};
 
 /// What is read, and how.
 #[derive(Clone, Debug, Deserialize)]

@@ -3,13 +3,14 @@
 use std::{
     ffi::OsString,
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 use toml::{
     Spanned,
-    de::{DeTable, DeValue, Deserializer},
+    de::{DeArray, DeTable, DeValue, Deserializer},
 };
 
 use super::{
@@ -130,17 +131,25 @@ fn refusal(error: &toml::de::Error, sources: &Sources) -> ConfigError {
 }
 
 /// Where a value stands that a dotted path names; the nearest thing around it, if it isn't written itself.
-fn locate(table: &DeTable<'_>, path: &str) -> Option<std::ops::Range<usize>> {
-    let mut parts = path.split('.');
-    let mut at = table.get(parts.next()?)?;
-    for part in parts {
-        let next = match at.get_ref() {
-            DeValue::Table(table) => table.get(part),
-            DeValue::Array(array) => part.parse().ok().and_then(|index: usize| array.get(index)),
-            _ => None,
-        };
-        let Some(next) = next else { break };
-        at = next;
+fn locate(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+    // The names of librdkafka's settings have dots themselves.
+    if let Some(value) = table.get(path) {
+        return Some(value.span());
     }
-    Some(at.span())
+    let (name, rest) = path.split_once('.')?;
+    let value = table.get(name)?;
+    let inside = match value.get_ref() {
+        DeValue::Table(table) => locate(table, rest),
+        DeValue::Array(array) => locate_in(array, rest),
+        _ => None,
+    };
+    Some(inside.unwrap_or_else(|| value.span()))
+}
+
+/// The same in a list, where a path begins with an index.
+fn locate_in(array: &DeArray<'_>, path: &str) -> Option<Range<usize>> {
+    let (index, rest) = path.split_once('.').unwrap_or((path, ""));
+    let value = array.get(index.parse::<usize>().ok()?)?;
+    let inside = value.get_ref().as_table().and_then(|table| locate(table, rest));
+    Some(inside.unwrap_or_else(|| value.span()))
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
-use crate::reader;
+use crate::{document::IndexName, kafka::KafkaError, reader};
 
 /// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
 pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
@@ -20,6 +20,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
         broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
     }
     agent(&config.agent, &mut broken);
+    kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
     broken.0
 }
@@ -99,6 +100,19 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
     }
 }
 
+fn kafka(config: &Config, broken: &mut Broken) {
+    if config.kafka.bootstrap_servers.trim().is_empty() {
+        broken.add("kafka.bootstrap_servers", "kafka.bootstrap_servers is empty", "write \"host:9092\"");
+    }
+    if let Err(error) = config.kafka.validate() {
+        let path = match &error {
+            KafkaError::Setting { name, .. } => format!("kafka.settings.{name}"),
+            _ => "kafka.settings".to_owned(),
+        };
+        broken.add(&path, error.to_string(), "leave it out; every other setting of librdkafka's can be written here");
+    }
+}
+
 fn transfer(transfer: &Transfer, broken: &mut Broken) {
     broken.threads("transfer.workers", transfer.workers);
     in_flight("transfer.in_flight_bytes_max", transfer.in_flight_bytes_max, broken);
@@ -111,6 +125,15 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
             "transfer.index and transfer.data_stream are both set",
             "leave one of them out",
         );
+    }
+    for (path, template) in [("index", &transfer.index), ("data_stream", &transfer.data_stream)] {
+        if let Some(Err(error)) = template.as_deref().map(IndexName::parse) {
+            broken.add(
+                &format!("transfer.{path}"),
+                error.to_string(),
+                "the default is index = \"logs-{topic}-%Y.%m.%d\"",
+            );
+        }
     }
     topic(&transfer.dead_letter_topic, "transfer.dead_letter_topic", broken);
     for (index, name) in transfer.topics.iter().enumerate() {

@@ -1,33 +1,22 @@
-//! The only door to Elasticsearch and OpenSearch.
+//! The only door to Elasticsearch and OpenSearch: documents go in by [`bulk`], questions go out through [`Client`].
+//!
+//! What it promises: a secret is never printed, logged or part of an error; every error says what to look at next;
+//! an item of a bulk request is called done only if the server said so for that very item, and refused only if
+//! asking again can't help. It knows nothing of Kafka, of files, or of how a document is made.
 
+pub mod bulk;
+pub mod check;
+mod client;
+mod error;
 mod lower;
 pub mod search;
+mod secret;
+mod server;
+mod settings;
+pub mod template;
 
-use crate::store::StoreError;
-use elasticsearch::http::{Method, headers::HeaderMap, transport::Transport};
-
-/// Stands in until the real client lands.
-#[derive(Clone, Debug)]
-pub struct Client(Transport);
-
-impl Client {
-    /// A client of one server.
-    ///
-    /// # Errors
-    /// If the URL is none.
-    pub fn single(url: &str) -> Result<Self, StoreError> {
-        Transport::single_node(url).map(Self).map_err(|error| StoreError::Failed(error.to_string()))
-    }
-
-    async fn post_json(&self, path: &str, body: &serde_json::Value) -> Result<serde_json::Value, StoreError> {
-        let body = Some(elasticsearch::http::request::JsonBody::new(body));
-        let response = self
-            .0
-            .send(Method::Post, path, HeaderMap::new(), None::<&()>, body, None)
-            .await
-            .map_err(|error| StoreError::Away(error.to_string()))?;
-        let ok = response.status_code().is_success();
-        let value: serde_json::Value = response.json().await.map_err(|error| StoreError::Failed(error.to_string()))?;
-        if ok { Ok(value) } else { Err(StoreError::Failed(value.to_string())) }
-    }
-}
+pub use client::Client;
+pub use error::ElasticError;
+pub use secret::Secret;
+pub use server::{Flavor, Server};
+pub use settings::Settings;

@@ -459,8 +459,8 @@ impl<T: Send + Sync + 'static> Desk<T> {
 }
 
 impl<T> UnderWay<T> {
-    fn into_outgoing(self: Box<Self>, value: Vec<u8>) -> Outgoing<T> {
-        let Self { topic, partition, key, headers, ticket, .. } = *self;
+    fn into_outgoing(self, value: Vec<u8>) -> Outgoing<T> {
+        let Self { topic, partition, key, headers, ticket, .. } = self;
         Outgoing { topic, partition, key, value, headers, ticket }
     }
 }

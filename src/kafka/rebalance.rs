@@ -194,11 +194,13 @@ impl ConsumerContext for Context {
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance
-            && self.paused.load(Ordering::Acquire)
-            && let Err(error) = consumer.pause(partitions)
-        {
-            warn!(%error, "partitions could not be paused");
+        // librdkafka remembers that a partition was paused, even while it was someone else's.
+        if let Rebalance::Assign(partitions) = rebalance {
+            let paused = self.paused.load(Ordering::Acquire);
+            let done = if paused { consumer.pause(partitions) } else { consumer.resume(partitions) };
+            if let Err(error) = done {
+                warn!(%error, paused, "new partitions could not be paused or resumed");
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a cluster has: its brokers and topics, asked for and created.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientContext,
@@ -16,6 +19,8 @@ use super::{KafkaError, Settings, settings, voice};
 
 /// How long the brokers have to answer.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long one attempt lasts, after which the client is asked what keeps it.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A topic that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +121,7 @@ pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<Stri
 }
 
 /// A client for questions, which remembers the last thing that went wrong, for that is the reason to tell.
-struct Asker(std::sync::Mutex<Option<(Option<Code>, String)>>);
+struct Asker(Mutex<Option<(Option<Code>, String)>>);
 
 impl ClientContext for Asker {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -129,7 +134,7 @@ impl ClientContext for Asker {
         let code = error.rdkafka_error_code();
         // "all brokers are down" follows each reason and is none itself.
         if code != Some(Code::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((code, reason.to_owned()));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
         }
     }
 }
@@ -144,23 +149,33 @@ type Question<A> = fn(&Metadata, &BaseProducer<Asker>) -> Result<A, KafkaError>;
 
 async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> Result<A, KafkaError> {
     let config = settings.client()?;
-    let client: BaseProducer<Asker> =
-        config.create_with_context(Asker(std::sync::Mutex::default())).map_err(settings::refused)?;
+    let client: BaseProducer<Asker> = config.create_with_context(Asker(Mutex::default())).map_err(settings::refused)?;
     let servers = settings.bootstrap_servers.clone();
     let answer = tokio::task::spawn_blocking(move || {
-        match client.client().fetch_metadata(None, LIMIT) {
-            Ok(metadata) => question(&metadata, &client),
-            Err(error) => {
-                // The reason waits in the client's queue.
-                client.poll(Duration::ZERO);
-                client.poll(Duration::ZERO);
-                let reason = client.context().0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                let (code, why) = reason.unwrap_or_else(|| (error.rdkafka_error_code(), error.to_string()));
-                Err(KafkaError::of_client(code, &why, &servers, None))
-            }
-        }
+        let metadata = metadata(&client, &servers)?;
+        question(&metadata, &client)
     });
     answer.await.unwrap_or_else(|error| Err(KafkaError::Fatal { why: error.to_string() }))
+}
+
+/// Asks until there is an answer, or a reason why there is none, or the limit.
+fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, KafkaError> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let error = match client.client().fetch_metadata(None, TURN) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        // The reason waits in the client's queue, among other news.
+        client.poll(Duration::from_millis(50));
+        let reason = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((code, why)) = reason {
+            return Err(KafkaError::of_client(code, &why, servers, None));
+        }
+        if Instant::now() >= deadline {
+            return Err(KafkaError::of_client(error.rdkafka_error_code(), &error.to_string(), servers, None));
+        }
+    }
 }
 
 fn topics(metadata: &Metadata) -> Vec<Topic> {

@@ -5,6 +5,7 @@
 
 mod health;
 pub mod list;
+mod process;
 
 use std::time::Duration;
 
@@ -103,10 +104,12 @@ impl Exposition {
         Ok(Self(handle))
     }
 
-    /// The metrics in Prometheus' text format, version 0.0.4.
+    /// The metrics, and those of the process itself, in Prometheus' text format, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut text = self.0.render();
+        process::render(&mut text);
+        text
     }
 
     /// Folds recorded histogram samples into their buckets; without it they pile up between scrapes.

@@ -13,6 +13,12 @@ pub(super) fn place(metadata: &Metadata) -> Place {
     Place { device: metadata.dev(), inode: metadata.ino(), birth_ns }
 }
 
+/// What the identities of files begin with: the machine, and the epoch of its checkpoint store.
+#[must_use]
+pub fn seed(machine: &str, epoch: u128) -> u128 {
+    xxh3_128_with_seed(machine.as_bytes(), epoch as u64) ^ epoch
+}
+
 /// The identity of a file that was never seen before.
 ///
 /// It depends on nothing that changes while the file lives, so an agent that dies before its first checkpoint

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{

@@ -78,7 +78,7 @@ pub struct Found {
 }
 
 /// How many documents match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Total {
     /// The count.
     pub count: u64,
@@ -87,7 +87,7 @@ pub struct Total {
 }
 
 /// How many documents match over time.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Histogram {
     /// Where the first bucket begins, in milliseconds since 1970.
     pub start_ms: i64,
@@ -98,7 +98,7 @@ pub struct Histogram {
 }
 
 /// One bar of a histogram.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bucket {
     /// Documents in the bucket.
     pub count: u64,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::{
-    rig::{Dice, Program, Site, corpus, index, number, verify},
+    rig::{Dice, Program, Site, corpus, number},
     road::settled,
 };
 
@@ -27,7 +27,7 @@ async fn nothing_is_lost_or_doubled_when_agent_and_transfer_are_each_killed_twen
     settled(&site, &files).await;
     agent.stop_well().await;
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 }
 
 /// Starts a program and kills it, `kills` times, and gives the one after that, which is left alive.

@@ -24,6 +24,8 @@ async fn up_finds_lines_of_real_files_through_its_api_and_shows_them_on_its_page
 
     let one = api::documents(up.web, "f02n0001234").await;
     assert_eq!(one.len(), 1, "a word that stands in one line: {one:?}");
+    let hits = site.search(&["f02n0001234", "--json", "--url", &format!("http://{}", up.web)]);
+    assert!(hits.lines().count() == 1 && hits.contains("f02n0001234"), "the same in the terminal: {hits}");
     let phrase = api::count(up.web, "\"cache miss\"").await;
     let expected = documents.iter().filter(|document| document.text("message").contains("cache miss")).count();
     assert_eq!(phrase, expected as u64, "a phrase");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    rig::{Site, corpus, index, kafka, ports, services, until, verify},
+    rig::{Site, corpus, kafka, ports, services, until},
     road::settled,
 };
 
@@ -49,7 +49,7 @@ async fn a_broker_that_is_away_for_thirty_seconds_costs_no_line_and_no_memory() 
     assert!(peak <= BUDGET_BYTES + BASE_BYTES, "the agent held {peak} bytes");
     agent.stop_well().await;
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 }
 
 #[tokio::test]
@@ -81,5 +81,5 @@ async fn servers_that_are_away_at_the_start_are_waited_for() {
     settled(&site, &files).await;
     agent.stop_well().await;
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rig::{Site, corpus, index, kafka, until, verify};
+use crate::rig::{Site, corpus, index, kafka, until};
 
 #[tokio::test]
 async fn records_that_are_foreign_cut_short_or_of_an_unknown_version_are_set_aside_and_counted() {
@@ -37,7 +37,7 @@ async fn records_that_are_foreign_cut_short_or_of_an_unknown_version_are_set_asi
     .await;
     assert_eq!(transfer.metric("logdrive_dead_letters_total", &[]).await, 4.0, "each is counted");
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 
     let letters = kafka::records(&site.kafka, &site.dead_letters);
     assert_eq!(letters.len(), 4, "each is kept");

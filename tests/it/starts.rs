@@ -28,7 +28,7 @@ async fn a_second_agent_on_the_same_data_directory_is_refused_and_the_first_goes
     settled(&site, &files).await;
     agent.stop_well().await;
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_full_disk_stops_checkpoints_and_no_line() {
     settled(&site, &files).await;
     agent.stop_well().await;
     transfer.stop_well().await;
-    verify::same(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
+    site.holds_exactly(&files).await;
 }
 
 /// The files of a directory and of those in it.

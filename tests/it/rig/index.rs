@@ -59,8 +59,15 @@ pub async fn count_of(url: &str, indices: &str) -> usize {
     answer["count"].as_u64().unwrap_or(0) as usize
 }
 
-/// Every document, in pages of ten thousand.
+/// Every document.
 pub async fn documents(url: &str, indices: &str) -> Vec<Document> {
+    let mut documents = Vec::new();
+    each(url, indices, |document| documents.push(document)).await;
+    documents
+}
+
+/// Hands over every document, read in pages of ten thousand.
+pub async fn each(url: &str, indices: &str, mut take: impl FnMut(Document)) {
     let client = reqwest::Client::new();
     let ask = async |path: String, body: Value| -> Value {
         let answer = client.post(format!("{url}/{path}")).json(&body).send().await.expect("the server is up");
@@ -70,13 +77,12 @@ pub async fn documents(url: &str, indices: &str) -> Vec<Document> {
     };
     ask(format!("{indices}/_refresh"), json!({})).await;
     let mut page = ask(format!("{indices}/_search?scroll=1m"), json!({ "size": 10_000, "sort": ["_doc"] })).await;
-    let mut documents = Vec::new();
     loop {
         let hits = page["hits"]["hits"].as_array_mut().expect("hits");
         if hits.is_empty() {
-            return documents;
+            return;
         }
-        documents.extend(hits.drain(..).map(document));
+        hits.drain(..).map(document).for_each(&mut take);
         page = ask("_search/scroll".to_owned(), json!({ "scroll": "1m", "scroll_id": page["_scroll_id"] })).await;
     }
 }

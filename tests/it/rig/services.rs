@@ -46,16 +46,11 @@ impl Broker {
 
     /// As [`Broker::start`], on this port.
     pub fn start_at(name: &str, port: u16) -> Self {
-        let extra = directory(name).with_extension("properties");
-        // Members of a group that were killed are given up within a second, not after a minute.
-        std::fs::create_dir_all(extra.parent().expect("it was joined to a directory"))
-            .and_then(|()| std::fs::write(&extra, "group.min.session.timeout.ms=1000\n"))
-            .expect("the target directory can be written");
         let environment = vec![
             ("KAFKA_DATA_DIR", directory(name).display().to_string()),
             ("KAFKA_BASE_PORT", port.to_string()),
             ("KAFKA_CONTROLLER_BASE_PORT", ports::free().to_string()),
-            ("KAFKA_EXTRA_CONFIG", extra.display().to_string()),
+            ("KAFKA_EXTRA_CONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties").to_owned()),
         ];
         let servers = run("kafka/start.sh", &[], &environment);
         guard("kafka/stop.sh", &environment);
@@ -98,7 +93,11 @@ pub async fn relay(port: u16, server: String) {
 
 /// Where a service of this run keeps its data.
 fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("services-{}", std::process::id())).join(name)
+    run_directory().join(name)
+}
+
+fn run_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("services-{}", std::process::id()))
 }
 
 fn script(name: &str) -> PathBuf {
@@ -123,8 +122,8 @@ pub fn run(name: &str, arguments: &[&str], environment: &[(&str, String)]) -> St
 #[expect(clippy::zombie_processes, reason = "it outlives this process, on purpose")]
 fn guard(stop: &str, environment: &[(&str, String)]) {
     let guard = Command::new("bash")
-        .args(["-c", "cat >/dev/null; exec \"$0\" --kill --wipe"])
-        .arg(script(stop))
+        .args(["-c", "cat >/dev/null; \"$0\" --kill --wipe; rmdir \"$1\""])
+        .args([script(stop), run_directory()])
         .envs(environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use super::{Program, kafka, services};
+use super::{LogFile, Program, index, kafka, services, verify::Verdict};
 
 /// Everything that one test has for itself.
 pub struct Site {
@@ -107,6 +107,13 @@ impl Site {
         self.set_kafka("heartbeat.interval.ms", "300");
     }
 
+    /// Fails the test unless the site's indices hold the lines of the files, each exactly once: see [`verify::same`].
+    pub async fn holds_exactly(&self, files: &[LogFile]) {
+        let mut verdict = Verdict::on(files);
+        index::each(&self.elasticsearch, &self.indices(), |document| verdict.hear(&document)).await;
+        verdict.pronounce();
+    }
+
     /// Starts `logdrive agent`.
     pub fn agent(&self) -> Program {
         Program::start(self, "agent", &[])
@@ -120,6 +127,13 @@ impl Site {
     /// Starts `logdrive up` on some files or globs.
     pub fn up(&self, patterns: &[&str]) -> Program {
         Program::start(self, "up", patterns)
+    }
+
+    /// What `logdrive search` prints.
+    pub fn search(&self, arguments: &[&str]) -> String {
+        let output = self.command("search").args(arguments).output().expect("the program was built");
+        assert!(output.status.success(), "search failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// The program with this site's configuration; nothing of the tester's environment reaches its settings.

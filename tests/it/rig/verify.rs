@@ -12,34 +12,57 @@ use super::{LogFile, index::Document};
 ///
 /// Order needs no check of its own: an offset is a line's place in its file.
 pub fn same(files: &[LogFile], documents: &[Document]) {
-    let mut left: HashMap<(&str, u64), &[u8]> = HashMap::new();
-    for file in files {
-        let path = file.path.to_str().expect("the corpus has UTF-8 names");
-        left.extend(file.lines().map(|(offset, line)| ((path, offset), line)));
+    let mut verdict = Verdict::on(files);
+    documents.iter().for_each(|document| verdict.hear(document));
+    verdict.pronounce();
+}
+
+/// [`same`], for documents that come one by one.
+pub struct Verdict<'a> {
+    /// The lines that no document was heard of yet, by path and by offset.
+    left: HashMap<&'a str, HashMap<u64, &'a [u8]>>,
+    lines: usize,
+    ids: HashSet<String>,
+    faults: Faults,
+}
+
+impl<'a> Verdict<'a> {
+    /// On documents that are to be the lines of these files.
+    pub fn on(files: &'a [LogFile]) -> Self {
+        let path = |file: &'a LogFile| file.path.to_str().expect("the corpus has UTF-8 names");
+        let left: HashMap<_, HashMap<_, _>> = files.iter().map(|file| (path(file), file.lines().collect())).collect();
+        Self { lines: left.values().map(HashMap::len).sum(), left, ids: HashSet::new(), faults: Faults::default() }
     }
-    let (lines, mut ids, mut faults) = (left.len(), HashSet::new(), Faults::default());
-    for document in documents {
+
+    /// Takes one document into account.
+    pub fn hear(&mut self, document: &Document) {
         let (path, offset) = (document.text("log.file.path"), document.number("log.offset"));
-        match left.remove(&(path, offset)) {
-            None => faults.add("twice, or no line of ours", format!("{path} at {offset}")),
+        match self.left.get_mut(path).and_then(|lines| lines.remove(&offset)) {
+            None => self.faults.add("twice, or no line of ours", format!("{path} at {offset}")),
             Some(line) if document.text("message") != message(line) => {
                 let line = String::from_utf8_lossy(line);
-                faults.add("other text", format!("{path} at {offset}: {line:?} became {document:?}"));
+                self.faults.add("other text", format!("{path} at {offset}: {line:?} became {document:?}"));
             }
             Some(_) => (),
         }
-        if !ids.insert(&document.id) {
-            faults.add("the same _id", document.id.clone());
+        if !self.ids.insert(document.id.clone()) {
+            self.faults.add("the same _id", document.id.clone());
         }
-        let day = document.text("@timestamp")[..10].replace('-', ".");
-        if !document.index.is_empty() && !document.index.ends_with(&day) {
-            faults.add("another day's index", format!("{} in {}", document.text("@timestamp"), document.index));
+        let (time, index) = (document.text("@timestamp"), &document.index);
+        if !index.is_empty() && !index.ends_with(&time[..10].replace('-', ".")) {
+            self.faults.add("another day's index", format!("{time} in {index}"));
         }
     }
-    for ((path, offset), line) in left {
-        faults.add("lost", format!("{path} at {offset}: {}", String::from_utf8_lossy(line)));
+
+    /// Fails the test if there was any fault.
+    pub fn pronounce(mut self) {
+        for (path, lines) in self.left {
+            for (offset, line) in lines {
+                self.faults.add("lost", format!("{path} at {offset}: {}", String::from_utf8_lossy(line)));
+            }
+        }
+        assert!(self.faults.0.is_empty(), "{} lines, {} documents; {}", self.lines, self.ids.len(), self.faults);
     }
-    assert!(faults.0.is_empty(), "{lines} lines, {} documents; {faults}", documents.len());
 }
 
 /// As [`same`], but the files' paths and offsets may be others by now: the lines alone are compared.

@@ -1,0 +1,259 @@
+//! The belt: blocks in, records out, receipts back to the keeper. No clock and no I/O but the producer's own queue.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use tracing::error;
+
+use super::route::Routes;
+use crate::{
+    batcher::{self, Batch, Batcher, Split, frame::Packed},
+    checkpoint::Keeper,
+    config::Agent,
+    kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
+    metrics::{self, Counter, Gauge, list},
+    reader::Event,
+    record::{Block, Permit, Span, Stream, TailMark},
+};
+
+/// How often a line that no broker takes is offered again.
+const REFUSED_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What comes back with a record's receipt. The halves of a batch that was split share one account, which is
+/// settled with the last of them.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    account: Arc<Account>,
+    lines: u64,
+    text_bytes: u64,
+    permit: Permit,
+}
+
+#[derive(Debug)]
+struct Account {
+    task: Arc<str>,
+    spans: Vec<Span<Stream, TailMark>>,
+}
+
+/// What is kept for each task.
+struct Lane {
+    topic: Arc<str>,
+    in_flight: u64,
+    acknowledged_bytes: Counter,
+    acknowledged_lines: Counter,
+    unread: Gauge,
+}
+
+/// Everything between the reader and Kafka.
+pub(super) struct Belt {
+    pub(super) keeper: Keeper,
+    producer: Arc<Producer<Ticket>>,
+    sender: batcher::Sender,
+    settings: batcher::Settings,
+    tasks: HashMap<Arc<str>, Lane>,
+    routes: Routes,
+    /// By task and partition; bounded by their number.
+    batchers: HashMap<(Arc<str>, i32), Batcher>,
+    /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
+    parked: VecDeque<Block>,
+    /// Records that no broker took, and when they are offered again; the budget bounds them.
+    refused: VecDeque<(Instant, Outgoing<Ticket>)>,
+}
+
+impl Belt {
+    pub(super) fn new(agent: &Agent, host: String, machine: String, producer: Arc<Producer<Ticket>>) -> Self {
+        let tasks = agent.tasks.iter().map(|task| (Arc::clone(&task.name), Lane::of(&task.name, &task.topic)));
+        Self {
+            keeper: Keeper::default(),
+            producer,
+            sender: batcher::Sender { host: host.into(), machine: machine.into() },
+            settings: agent.batch.clone(),
+            tasks: tasks.collect(),
+            routes: Routes::default(),
+            batchers: HashMap::new(),
+            parked: VecDeque::new(),
+            refused: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn producer(&self) -> &Arc<Producer<Ticket>> {
+        &self.producer
+    }
+
+    /// The topics that the tasks name, each once.
+    pub(super) fn topics(&self) -> impl Iterator<Item = Arc<str>> {
+        let mut topics: Vec<Arc<str>> = self.tasks.values().map(|lane| Arc::clone(&lane.topic)).collect();
+        topics.sort();
+        topics.dedup();
+        topics.into_iter()
+    }
+
+    /// Whether a block waits for its topic, so that no more events should be taken.
+    pub(super) fn is_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Takes over what the reader tells.
+    pub(super) async fn take(&mut self, event: Event) {
+        match event {
+            Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
+            Event::Ended(stream) => self.keeper.ended(stream),
+            Event::Block(block) => {
+                if let Err(error) = self.keeper.take(&block.span()) {
+                    // A defect: its bytes are read again at the next start, because no checkpoint passes them.
+                    error!(path = %block.origin.path.display(), error = %error, "a block does not fit its stream");
+                    metrics::counter(&list::ERRORS, &["agent", "ledger"]).increment(1);
+                }
+                if let Some(lane) = self.tasks.get_mut(&block.origin.task) {
+                    lane.in_flight += block.text.len() as u64;
+                }
+                self.push(block).await;
+            }
+        }
+    }
+
+    /// Notes how many partitions a topic has, and goes on with what waited for it.
+    pub(super) async fn learn(&mut self, topic: Arc<str>, partitions: i32) {
+        self.routes.learn(topic, partitions);
+        for block in std::mem::take(&mut self.parked) {
+            self.push(block).await;
+        }
+    }
+
+    async fn push(&mut self, block: Block) {
+        let task = Arc::clone(&block.origin.task);
+        let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) else { return };
+        let Some(partition) = self.routes.partition(&topic, block.origin.stream.file) else {
+            self.parked.push_back(block);
+            return;
+        };
+        let (settings, sender) = (&self.settings, &self.sender);
+        let batcher = self.batchers.entry((task, partition)).or_insert_with(|| Batcher::new(settings, sender.clone()));
+        for batch in batcher.push(block, Instant::now()) {
+            self.ship(&topic, partition, batch).await;
+        }
+    }
+
+    /// When the next batch, or record to be offered again, is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let batches = self.batchers.values().filter_map(Batcher::due_at);
+        batches.chain(self.refused.front().map(|(due, _)| *due)).min()
+    }
+
+    /// Sends the batches that are old enough.
+    pub(super) async fn ship_due(&mut self) {
+        let now = Instant::now();
+        self.ship_each(|batcher| batcher.due(now)).await;
+        while self.refused.front().is_some_and(|(due, _)| *due <= now) {
+            if let Some((_, record)) = self.refused.pop_front() {
+                self.producer.send(record).await;
+            }
+        }
+    }
+
+    /// Sends everything that was gathered.
+    pub(super) async fn ship_all(&mut self) {
+        self.ship_each(Batcher::seal).await;
+    }
+
+    async fn ship_each(&mut self, mut choose: impl FnMut(&mut Batcher) -> Option<Batch>) {
+        let chosen: Vec<(Arc<str>, i32, Batch)> = (self.batchers.iter_mut())
+            .filter_map(|((task, partition), batcher)| Some((Arc::clone(task), *partition, choose(batcher)?)))
+            .collect();
+        for (task, partition, batch) in chosen {
+            if let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) {
+                self.ship(&topic, partition, batch).await;
+            }
+        }
+    }
+
+    async fn ship(&self, topic: &Arc<str>, partition: i32, batch: Batch) {
+        metrics::counter(&list::BATCH_TEXT_BYTES, &[topic]).increment(batch.text_bytes);
+        let account = Arc::new(Account { task: batch.task, spans: batch.spans });
+        let ticket = Ticket { account, lines: batch.lines, text_bytes: batch.text_bytes, permit: batch.permit };
+        self.producer.send(outgoing(topic, Some(partition), batch.packed, ticket)).await;
+    }
+
+    /// Takes a receipt: settles what is safe, or makes a record smaller that no broker takes.
+    pub(super) async fn delivered(&mut self, delivered: Delivered<Ticket>) {
+        match delivered.result {
+            Ok(_) => self.acknowledged(delivered.ticket),
+            Err(failed) => self.failed(delivered.ticket, *failed).await,
+        }
+    }
+
+    fn acknowledged(&mut self, ticket: Ticket) {
+        let Ticket { account, lines, text_bytes, permit } = ticket;
+        if let Some(lane) = self.tasks.get_mut(&account.task) {
+            lane.acknowledged_bytes.increment(text_bytes);
+            lane.acknowledged_lines.increment(lines);
+            lane.in_flight = lane.in_flight.saturating_sub(text_bytes);
+        }
+        drop(permit);
+        let Some(account) = Arc::into_inner(account) else { return };
+        for span in account.spans {
+            if let Err(error) = self.keeper.settle(&span) {
+                error!(error = %error, "a receipt does not fit its stream");
+                metrics::counter(&list::ERRORS, &["agent", "ledger"]).increment(1);
+            }
+        }
+    }
+
+    async fn failed(&mut self, ticket: Ticket, failed: Failed) {
+        let Failed { error, record } = failed;
+        metrics::counter(&list::PRODUCE_RETRIES, &[&record.topic, error.kind()]).increment(1);
+        let packed = Packed { value: record.value, headers: record.headers };
+        let Ticket { account, lines, text_bytes, permit } = ticket;
+        let task = Arc::clone(&account.task);
+        // Its spans stay with the account, which the halves share.
+        let batch = Batch { packed, spans: account.spans.clone(), task, lines, text_bytes, permit };
+        let whole = match error {
+            KafkaError::TooLarge { .. } => match batcher::split(batch) {
+                Split::Halves(halves) => {
+                    for half in *halves {
+                        let (lines, text_bytes) = (half.lines, half.text_bytes);
+                        let ticket = Ticket { account: Arc::clone(&account), lines, text_bytes, permit: half.permit };
+                        self.producer.send(outgoing(&record.topic, record.partition, half.packed, ticket)).await;
+                    }
+                    return;
+                }
+                Split::Line(batch) => *batch,
+            },
+            _ => batch,
+        };
+        error!(error = %error, "kafka refuses a record that can't be made smaller; it is offered again every 30 s");
+        let ticket = Ticket { account, lines, text_bytes, permit: whole.permit };
+        let again = outgoing(&record.topic, record.partition, whole.packed, ticket);
+        self.refused.push_back((Instant::now() + REFUSED_AGAIN, again));
+    }
+
+    /// Sets the metrics of how far behind each task is: what was not read, and what was and is not safe.
+    pub(super) fn report(&self, unread: &HashMap<Arc<str>, (usize, u64)>) {
+        for (task, lane) in &self.tasks {
+            let (files, bytes) = unread.get(task).copied().unwrap_or_default();
+            lane.unread.set((bytes + lane.in_flight) as f64);
+            metrics::gauge(&list::FILES, &[task, "followed"]).set(files as f64);
+        }
+    }
+}
+
+impl Lane {
+    fn of(task: &str, topic: &str) -> Self {
+        Self {
+            topic: topic.into(),
+            in_flight: 0,
+            acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[task]),
+            acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[task]),
+            unread: metrics::gauge(&list::UNREAD_BYTES, &[task]),
+        }
+    }
+}
+
+fn outgoing(topic: &Arc<str>, partition: Option<i32>, packed: Packed, ticket: Ticket) -> Outgoing<Ticket> {
+    let Packed { value, headers } = packed;
+    Outgoing { topic: Arc::clone(topic), partition, key: None, value, headers, ticket }
+}

@@ -1,0 +1,124 @@
+//! Saves checkpoints beside the work, one commit at a time.
+
+use std::time::Instant;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::error;
+
+use super::{Store, StoreError};
+use crate::{
+    metrics::{self, Counter, Gauge, Histogram, list},
+    record::Checkpoint,
+};
+
+/// Runs commits of a store on a blocking thread and says how they went.
+pub struct Saver {
+    store: Store,
+    running: Option<JoinHandle<Outcome>>,
+    /// When everything that was due was last saved.
+    saved: Instant,
+    age: Gauge,
+    took: Histogram,
+    succeeded: Counter,
+    failed: Counter,
+}
+
+/// How a commit went, with what was to be saved.
+struct Outcome {
+    checkpoints: Vec<Checkpoint>,
+    result: Result<(), StoreError>,
+}
+
+/// A commit that failed; nothing was lost, the checkpoints are due again.
+#[derive(Debug)]
+pub struct Unsaved {
+    /// What was to be saved.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Why it wasn't.
+    pub error: StoreError,
+}
+
+impl Saver {
+    /// A saver for this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            running: None,
+            saved: Instant::now(),
+            age: metrics::gauge(&list::CHECKPOINT_AGE_SECONDS, &[]),
+            took: metrics::histogram(&list::CHECKPOINT_SECONDS, &[]),
+            succeeded: metrics::counter(&list::CHECKPOINT_COMMITS, &["saved"]),
+            failed: metrics::counter(&list::CHECKPOINT_COMMITS, &["failed"]),
+        }
+    }
+
+    /// Whether no commit is running.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Begins to save; to be called only when idle. With nothing to save, everything is as saved as it can be.
+    pub fn begin(&mut self, checkpoints: Vec<Checkpoint>) {
+        debug_assert!(self.is_idle(), "one commit at a time");
+        if checkpoints.is_empty() {
+            self.note_saved();
+            return;
+        }
+        let (store, took) = (self.store.clone(), self.took.clone());
+        self.running = Some(spawn_blocking(move || {
+            let begun = Instant::now();
+            let result = store.commit(&checkpoints);
+            took.record(begun.elapsed());
+            Outcome { checkpoints, result }
+        }));
+    }
+
+    /// Waits for the commit that is running; for ever if there is none.
+    ///
+    /// # Errors
+    /// If the commit failed. The checkpoints come back and are to be saved again.
+    pub async fn finished(&mut self) -> Result<(), Unsaved> {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let outcome = running.await;
+        self.running = None;
+        match outcome {
+            Ok(Outcome { result: Ok(()), .. }) => {
+                self.succeeded.increment(1);
+                self.note_saved();
+                Ok(())
+            }
+            Ok(Outcome { checkpoints, result: Err(error) }) => {
+                self.failed.increment(1);
+                error!(error = %error, "can't save checkpoints; collection goes on, and what is not saved is sent again after a restart");
+                Err(Unsaved { checkpoints, error })
+            }
+            // The runtime is going down, or the commit panicked: the checkpoints stand where they stood.
+            Err(error) => {
+                self.failed.increment(1);
+                error!(error = %error, "saving checkpoints ended early");
+                Ok(())
+            }
+        }
+    }
+
+    /// Saves now and waits for it; to be called only when idle.
+    ///
+    /// # Errors
+    /// As [`Saver::finished`].
+    pub async fn save(&mut self, checkpoints: Vec<Checkpoint>) -> Result<(), Unsaved> {
+        self.begin(checkpoints);
+        if self.is_idle() { Ok(()) } else { self.finished().await }
+    }
+
+    /// Sets the metric of how old the last saved state is.
+    pub fn report_age(&self) {
+        self.age.set(self.saved.elapsed().as_secs_f64());
+    }
+
+    fn note_saved(&mut self) {
+        self.saved = Instant::now();
+        self.age.set(0.0);
+    }
+}

@@ -1,0 +1,180 @@
+//! What can be typed.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "logdrive", version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The configuration [default: ./logdrive.toml, else /etc/logdrive/logdrive.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "LOGDRIVE_CONFIG", hide_env_values = true)]
+    pub(super) config: Option<PathBuf>,
+    /// How log lines are written to stderr: text for people, json for machines
+    #[arg(long, global = true, value_name = "FORMAT", env = "LOGDRIVE_LOG_FORMAT", default_value = "text")]
+    #[arg(hide_env_values = true)]
+    pub(super) log_format: LogFormat,
+    /// Tell more of what is done; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  logdrive up /var/log/*.log         search these files on http://127.0.0.1:7717
+  logdrive search timeout since:1h   the same in a terminal
+  logdrive check                     is the configuration right, do the servers answer?
+
+Every setting can come from the environment: LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS=host:9092
+
+Exit codes: 0 done, 1 failed, 2 usage, 78 configuration";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Collect files and search them, all in one process, with nothing else installed
+    #[command(arg_required_else_help = true)]
+    Up(Up),
+    /// Collect files into Kafka
+    #[command(after_help = "\
+Example:
+  logdrive agent --config /etc/logdrive/logdrive.toml
+
+What is collected stands in the configuration:
+  [[agent.tasks]]
+  name = \"nginx\"
+  paths = [\"/var/log/nginx/*.log\"]
+  topic = \"nginx\"")]
+    Agent,
+    /// Carry lines from Kafka into Elasticsearch or OpenSearch
+    #[command(after_help = "\
+Example:
+  LOGDRIVE_TRANSFER__TOPICS=nginx,app logdrive transfer")]
+    Transfer,
+    /// Serve the search page over Elasticsearch or OpenSearch
+    #[command(after_help = "\
+Example:
+  LOGDRIVE_WEB__LISTEN=0.0.0.0:7717 logdrive web")]
+    Web,
+    /// Search in the terminal
+    #[command(arg_required_else_help = true)]
+    Search(Search),
+    /// Check the configuration, then every server it names
+    #[command(after_help = "\
+Example:
+  logdrive check --config logdrive.toml && systemctl restart logdrive-agent")]
+    Check,
+}
+
+/// `logdrive up`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive up /var/log/syslog
+  logdrive up '/var/log/**/*.log' app.log
+
+Then open http://127.0.0.1:7717. Files are followed; one that is not there yet is waited for.")]
+pub(super) struct Up {
+    /// Files, or globs in quotes: `*` and `?` stay in a directory, `**` does not
+    #[arg(required = true, value_name = "FILE|GLOB")]
+    pub(super) patterns: Vec<String>,
+}
+
+/// `logdrive search`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive search timeout since:1h
+  logdrive search 'level>=warn -healthcheck \"connection refused\"'
+  logdrive search path:/var/log/nginx/* status:500 --json | jq .message
+
+Words, \"phrases\", field:value, -not, OR, level>=warn, since:1h. Quote what your shell would change.
+It asks a running `logdrive up`, or else the Elasticsearch of the configuration.")]
+pub(super) struct Search {
+    /// What to look for
+    #[arg(required = true, value_name = "QUERY")]
+    pub(super) query: Vec<String>,
+    /// The oldest that is wanted, where the query doesn't say: 15m, 2d, today, 2026-11-20
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// The newest that is wanted, where the query doesn't say
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+    /// How many hits to show, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub(super) limit: usize,
+    /// Only say how many documents match
+    #[arg(long, conflicts_with = "json")]
+    pub(super) count: bool,
+    /// Print whole documents, one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Times in UTC instead of this machine's zone
+    #[arg(long)]
+    pub(super) utc: bool,
+    /// The page to ask, as a running `logdrive up` or `logdrive web` serves it
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+}
+
+impl Arguments {
+    /// Reads what was typed.
+    ///
+    /// In a question `-word` means without the word. To the reader of options it would be a row of them, so it is
+    /// handed over as `!word`, which means the same.
+    pub(super) fn read(typed: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut asks = false;
+        Self::try_parse_from(typed.map(|word| {
+            let text = word.to_str().unwrap_or_default();
+            let excludes = asks && text.len() > 2 && !text.starts_with("--") && text.trim_start_matches('-') != text;
+            let option = text.trim_start_matches('-').chars().all(|c| c == 'v');
+            asks |= text == "search";
+            if excludes && !option { format!("!{}", &text[1..]).into() } else { word }
+        }))
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Arguments, Command};
+
+    #[test]
+    fn the_command_line_is_consistent_and_each_command_shows_an_example() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example") && help.contains("logdrive"), "{} shows no example", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn a_query_may_exclude_words_and_options_may_follow_it() {
+        let typed = ["logdrive", "-v", "search", "timeout", "-healthcheck", "level>=warn", "--limit", "5", "-vv"];
+        let read = Arguments::read(typed.iter().map(Into::into)).expect("it can be typed like this");
+        let Command::Search(search) = read.command else { panic!("it is a search") };
+        assert_eq!((search.query.join(" ").as_str(), search.limit), ("timeout !healthcheck level>=warn", 5));
+        assert_eq!(read.verbose, 3);
+    }
+
+    #[test]
+    fn up_without_a_file_shows_how_it_is_used() {
+        let error = Arguments::try_parse_from(["logdrive", "up"]).expect_err("no file");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("logdrive up /var/log/syslog"), "{error}");
+    }
+}

@@ -1,0 +1,365 @@
+//! The connection: requests go to the servers in turn, and to the next one where one can't be reached.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use elasticsearch::{
+    auth::Credentials,
+    cert::{Certificate, CertificateValidation},
+    http::{
+        Method, Url,
+        headers::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+        transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
+    },
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ElasticError, Secret, Server, Settings, error::cut};
+
+/// A server that could not be reached is passed over for so long, while another can be.
+const PASS_OVER_MS: u64 = 5_000;
+
+/// A connection to one cluster. Cheap to clone; clones share their connections.
+///
+/// Every request of this room may be carried out twice without harm (documents carry their `_id`), so one that
+/// broke on its way is tried at the next server at once. One that timed out is not: the cluster may be busy with it.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    nodes: Vec<Node>,
+    next: AtomicUsize,
+    started: Instant,
+    timeout: Duration,
+}
+
+/// One server. Its transport has only this one in its pool: which server is next is decided here, where errors are seen.
+struct Node {
+    /// Without credentials; they are refused in urls.
+    url: String,
+    transport: Transport,
+    /// Milliseconds since `started` until which this server is passed over.
+    passed_over_until_ms: AtomicU64,
+}
+
+/// An answer of any status, whole.
+pub(super) struct Answer {
+    pub(super) url: String,
+    pub(super) status: u16,
+    /// From `Retry-After`, where given in seconds.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether the server calls itself Elasticsearch in its headers.
+    pub(super) is_elasticsearch: bool,
+    pub(super) body: Bytes,
+}
+
+impl Client {
+    /// A client with these settings. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ElasticError::Settings`], which names the setting.
+    pub fn new(settings: &Settings) -> Result<Self, ElasticError> {
+        if settings.urls.is_empty() {
+            return Err(refuse("urls", "is empty; name at least one server"));
+        }
+        let credentials = credentials(settings)?;
+        let nodes = settings.urls.iter().map(|url| Node::new(url, settings, credentials.as_ref()));
+        let shared = Shared {
+            nodes: nodes.collect::<Result<_, _>>()?,
+            next: AtomicUsize::new(0),
+            started: Instant::now(),
+            timeout: settings.request_timeout,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Asks which product and version the servers are.
+    ///
+    /// # Errors
+    /// If none can be reached, it refuses, or is not a supported product.
+    pub async fn server(&self) -> Result<Server, ElasticError> {
+        let answer = self.request(Method::Get, "/", JSON, None).await?;
+        // A key that may do nothing but write is not shown the banner, yet the headers name the product.
+        let server = if matches!(answer.status, 403 | 405) && answer.is_elasticsearch {
+            Server::OLDEST_ELASTICSEARCH
+        } else if answer.status != 200 {
+            return Err(answer.into_error("/"));
+        } else if let Some(server) = Server::from_banner(&answer.body) {
+            server
+        } else {
+            return Err(answer.garbled("/", "it has no banner of either product"));
+        };
+        if server.is_supported() {
+            Ok(server)
+        } else {
+            Err(ElasticError::Unsupported { url: answer.url, what: server.to_string() })
+        }
+    }
+
+    /// Posts a JSON body and reads the JSON answer. `path` begins with `/` and may have parameters.
+    ///
+    /// # Errors
+    /// [`ElasticError::Status`] for any status but 2xx; the others where there is no answer.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Result<Value, ElasticError> {
+        self.json(Method::Post, path, Some(body)).await
+    }
+
+    pub(super) async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ElasticError> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let answer = self.request(method, path, JSON, body).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(answer.into_error(path));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| answer.garbled(path, &error.to_string()))
+    }
+
+    /// Sends a request to the servers in turn until one answers; an answer of any status is one.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: HeaderValue,
+        body: Option<Bytes>,
+    ) -> Result<Answer, ElasticError> {
+        let path = joinable(path);
+        let mut last_error = None;
+        for node in self.shared.in_turn() {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.clone())]);
+            match node.request(method, &path, headers, body.clone()).await {
+                Ok(answer) => {
+                    node.passed_over_until_ms.store(0, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    let error = ElasticError::from_transport(&node.url, self.shared.timeout.as_secs(), &error);
+                    let until = self.shared.now_ms() + PASS_OVER_MS;
+                    node.passed_over_until_ms.store(until, Ordering::Relaxed);
+                    if matches!(error, ElasticError::Timeout { .. }) {
+                        return Err(error);
+                    }
+                    last_error = Some(error);
+                }
+            }
+        }
+        Err(last_error.expect("a client has at least one server"))
+    }
+}
+
+/// The content type of everything but bulk bodies.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl Shared {
+    /// Every server once, beginning with the next one; those to be passed over come last.
+    fn in_turn(&self) -> impl Iterator<Item = &Node> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.nodes.len();
+        let now_ms = self.now_ms();
+        let mut nodes: Vec<&Node> = self.nodes[first..].iter().chain(&self.nodes[..first]).collect();
+        nodes.sort_by_key(|node| node.passed_over_until_ms.load(Ordering::Relaxed) > now_ms);
+        nodes.into_iter()
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Node {
+    fn new(text: &str, settings: &Settings, credentials: Option<&Credentials>) -> Result<Self, ElasticError> {
+        // An entry that is no URL may hold a password all the same, so it is not repeated in an error.
+        let url =
+            Url::parse(text).map_err(|error| refuse("urls", &format!("has an entry that is not a URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("urls", "must not hold a user or password; use username and password_file"));
+        }
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(refuse("urls", "has an entry that does not begin with http:// or https:// and a host"));
+        }
+        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url.clone()))
+            .timeout(settings.request_timeout)
+            .request_body_compression(settings.gzip);
+        if is_this_machine(&url) {
+            // A proxy named in the environment is meant for the way out.
+            builder = builder.disable_proxy();
+        }
+        if let Some(credentials) = credentials {
+            builder = builder.auth(credentials.clone());
+        }
+        if let Some(path) = &settings.ca_file {
+            builder = builder.cert_validation(CertificateValidation::Full(authority(path)?));
+        }
+        let transport = builder.build().map_err(|error| refuse("urls", &format!("can't be used: {error}")))?;
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { url, transport, passed_over_until_ms: AtomicU64::new(0) })
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, elasticsearch::Error> {
+        let response = self.transport.send(method, path, headers, None::<&()>, body, None).await?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        Ok(Answer {
+            url: self.url.clone(),
+            status: response.status_code().as_u16(),
+            retry_after: header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
+            is_elasticsearch: header("x-elastic-product") == Some("Elasticsearch"),
+            body: response.bytes().await?,
+        })
+    }
+}
+
+impl Answer {
+    /// The error that this answer is, if its status says so.
+    pub(super) fn into_error(self, path: &str) -> ElasticError {
+        let (kind, reason) = self.said();
+        ElasticError::Status { status: self.status, path: without_parameters(path), kind, reason, url: self.url }
+    }
+
+    pub(super) fn garbled(&self, path: &str, reason: &str) -> ElasticError {
+        ElasticError::Garbled { url: self.url.clone(), path: without_parameters(path), reason: cut(reason).to_owned() }
+    }
+
+    /// The server's name for the error and its reason; empty where a proxy answered.
+    pub(super) fn said(&self) -> (String, String) {
+        #[derive(Deserialize)]
+        struct Failure {
+            error: Said,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Said {
+            Full {
+                #[serde(rename = "type", default)]
+                kind: String,
+                #[serde(default)]
+                reason: Option<String>,
+            },
+            Short(String),
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(Failure { error: Said::Full { kind, reason } }) => (kind, cut(&reason.unwrap_or_default()).to_owned()),
+            Ok(Failure { error: Said::Short(reason) }) => (String::new(), cut(&reason).to_owned()),
+            Err(_) => (String::new(), String::new()),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    // The transports hold the credentials and would print them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.shared.nodes.iter().map(|node| &node.url)).finish()
+    }
+}
+
+fn credentials(settings: &Settings) -> Result<Option<Credentials>, ElasticError> {
+    let password =
+        Secret::from_value_or_file("password", settings.password.as_ref(), settings.password_file.as_deref())?;
+    let api_key = Secret::from_value_or_file("api_key", settings.api_key.as_ref(), settings.api_key_file.as_deref())?;
+    match (&settings.username, password, api_key) {
+        (None, None, None) => Ok(None),
+        (Some(username), Some(password), None) => {
+            Ok(Some(Credentials::Basic(username.clone(), password.expose().to_owned())))
+        }
+        (None, None, Some(key)) => {
+            if let Some((id, key)) = key.expose().split_once(':') {
+                return Ok(Some(Credentials::ApiKey(id.to_owned(), key.to_owned())));
+            }
+            // It becomes a header as it is.
+            if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(refuse("api_key", "is neither the server's `encoded` form nor `id:key`"));
+            }
+            Ok(Some(Credentials::EncodedApiKey(key.expose().to_owned())))
+        }
+        (_, _, Some(_)) => Err(refuse("api_key", "stands beside a username or password; use one or the other")),
+        (Some(_), None, None) => Err(refuse("username", "has no password; add password or password_file")),
+        (None, Some(_), None) => Err(refuse("password", "has no username; add username")),
+    }
+}
+
+fn authority(path: &std::path::Path) -> Result<Certificate, ElasticError> {
+    let unusable = |error: &dyn fmt::Display| refuse("ca_file", &format!("{} can't be used: {error}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
+    Certificate::from_pem(&pem).map_err(|error| unusable(&error))
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn refuse(setting: &'static str, reason: &str) -> ElasticError {
+    ElasticError::Settings { setting, reason: reason.to_owned() }
+}
+
+/// The path as the transport can join it to a URL: with `:` escaped, which would end a scheme (`remote:index/_search`).
+fn joinable(path: &str) -> String {
+    let (path, parameters) = path.split_at(path.find('?').unwrap_or(path.len()));
+    path.replace(':', "%3A") + parameters
+}
+
+fn without_parameters(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Secret, Settings, joinable};
+
+    fn refusal(settings: &Settings) -> String {
+        Client::new(settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn credentials_are_whole_or_refused_and_never_shown() {
+        let user = Settings {
+            username: Some("ada".to_owned()),
+            password: Some(Secret::from("hunter2")),
+            ..Settings::default()
+        };
+        let shown = format!("{user:?} {:?}", Client::new(&user).unwrap());
+        assert!(shown.contains("ada") && shown.contains("127.0.0.1:9200") && !shown.contains("hunter2"), "{shown}");
+
+        assert!(refusal(&Settings { password: None, ..user.clone() }).contains("username has no password"));
+        assert!(refusal(&Settings { username: None, ..user.clone() }).contains("password has no username"));
+        let key = |key: &str| Settings { api_key: Some(Secret::from(key)), ..Settings::default() };
+        assert!(Client::new(&key("abc=")).is_ok() && Client::new(&key("id:key")).is_ok());
+        let broken = refusal(&key("hunter2\nx"));
+        assert!(broken.contains("api_key") && !broken.contains("hunter2"));
+        assert!(refusal(&Settings { api_key: Some(Secret::from("abc=")), ..user }).contains("one or the other"));
+    }
+
+    #[test]
+    fn a_url_that_can_not_be_used_is_refused_without_repeating_a_password() {
+        let with = |url: &str| refusal(&Settings { urls: vec![url.to_owned()], ..Settings::default() });
+        for url in
+            ["http://ada:hunter2@host:9200", "ada:hunter2@host:9200", "hunter2 http:", "http://ada:hunter2@host:x"]
+        {
+            let shown = with(url);
+            assert!(shown.starts_with("elasticsearch.urls") && !shown.contains("hunter2"), "{shown}");
+        }
+        assert!(with("127.0.0.1:9200").starts_with("elasticsearch.urls"));
+        assert!(refusal(&Settings { urls: Vec::new(), ..Settings::default() }).contains("at least one"));
+        let settings = Settings { ca_file: Some("/nowhere/ca.pem".into()), ..Settings::default() };
+        assert!(refusal(&settings).contains("/nowhere/ca.pem"));
+    }
+
+    #[test]
+    fn the_index_of_another_cluster_is_not_taken_for_a_scheme() {
+        assert_eq!(joinable("/remote:logs-*/_search?q=a:b"), "/remote%3Alogs-*/_search?q=a:b");
+    }
+}
