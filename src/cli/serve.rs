@@ -32,7 +32,9 @@ fn refused(address: &str, setting: &str, error: &io::Error) -> anyhow::Error {
         io::ErrorKind::AddrInUse => "another process listens there, perhaps another logdrive".to_owned(),
         _ => error.to_string(),
     };
-    anyhow!("can't listen on {address}: {why}\nhint: set {setting} in the configuration, or {variable}, to another address and port")
+    anyhow!(
+        "can't listen on {address}: {why}\nhint: set {setting} in the configuration, or {variable}, to another address and port"
+    )
 }
 
 /// Answers requests until `stop` is cancelled and those under way are answered.

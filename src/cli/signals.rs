@@ -24,7 +24,9 @@ impl Signals {
         info!(signal = name, "stopping in order; a second signal ends at once");
         stop.cancel();
         let name = self.next().await;
-        anyhow!("ended at once by a second signal ({name}); nothing is lost: what was not acknowledged is read again at the next start")
+        anyhow!(
+            "ended at once by a second signal ({name}); nothing is lost: what was not acknowledged is read again at the next start"
+        )
     }
 
     async fn next(&mut self) -> &'static str {

@@ -1,1 +1,128 @@
-//! Role: Kafka to a store.
+//! The role Kafka → Elasticsearch: records in, documents out, offsets committed only behind both.
+//!
+//! ```text
+//! Consumer ─▶ Desk ─jobs─▶ Worker (threads: decode, build) ─parcels─▶ Delivery (requests, retries, dead letters)
+//!    ▲          ▲  ledger                                                │
+//!    └─commits──┴────────────────────── settled ◀────────────────────────┘
+//! ```
+//!
+//! What the role promises: an offset is committed only when every line of every record before it is in the store,
+//! was there already, or lies in the dead-letter topic with its reason. What the store turns away for now is tried
+//! again for as long as it takes, and only that; meanwhile consuming slows down and then pauses, without leaving
+//! the group. Partitions that go are settled first, or abandoned: whoever gets them reads again from the last
+//! commit, and a line's `_id` makes that harmless.
+//!
+//! Bounded: bodies being written, waiting and under way share one budget (`transfer.in_flight_bytes_max`); before
+//! them wait at most what the consumer has fetched ahead and one record a worker.
+
+mod dead_letter;
+mod delivery;
+mod desk;
+mod foreign;
+mod parcel;
+mod retry;
+mod worker;
+
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, Target},
+    document::{Builder, IndexName},
+    elastic::{self, bulk},
+    kafka::Consumer,
+    metrics::{self, Health, Part, list},
+    record::Budget,
+};
+use dead_letter::DeadLetters;
+use delivery::Delivery;
+use desk::Desk;
+use retry::Backoff;
+use worker::Worker;
+
+/// Settled stretches that wait for the desk, which takes them at once.
+const SETTLED: usize = 1024;
+
+/// Runs until `stop` is cancelled and what was fetched is finished, or `transfer.drain_timeout` has passed.
+///
+/// # Errors
+/// If the configuration can't be used, or Kafka's client can't go on. Servers that are away are waited for.
+pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> Result<()> {
+    let settings = &config.transfer;
+    ensure!(!settings.topics.is_empty(), "transfer.topics is empty: name the topics to read, such as [\"^app-\"]");
+    config.kafka.validate().context("kafka.settings")?;
+    let (is_data_stream, template) = match settings.target() {
+        Target::Index(template) => (false, template),
+        Target::DataStream(template) => (true, template),
+    };
+    let index = IndexName::parse(&template)?;
+    let (kafka_health, store_health) = (health.part("kafka"), health.part("elasticsearch"));
+    let client = elastic::Client::new(&config.elasticsearch)?;
+    let server = tokio::select! {
+        server = first_answer(&client, &store_health) => server,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let sender = Arc::new(bulk::Sender::new(client, &server, &config.elasticsearch, is_data_stream));
+    let letters = Arc::new(DeadLetters::open(&config.kafka, &settings.dead_letter_topic)?);
+    let consumer = Consumer::new(&config.kafka, &settings.group, &settings.topics)?;
+
+    let workers = settings.workers.map_or_else(cores, usize::from);
+    let requests = config.elasticsearch.bulk_requests_max.max(1);
+    let (jobs, jobs_out) = mpsc::channel(workers);
+    let (parcels, parcels_out) = mpsc::channel(requests);
+    let (settled, settled_out) = mpsc::channel(SETTLED);
+    let budget = Budget::new(usize::try_from(settings.in_flight_bytes_max.as_u64()).unwrap_or(usize::MAX));
+    metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(budget.bytes_max() as f64);
+    let jobs_out = Arc::new(Mutex::new(jobs_out));
+    for number in 0..workers {
+        let outlets = worker::Outlets { parcels: parcels.clone(), settled: settled.clone() };
+        let builder = Builder::new(&config.document);
+        let worker = Worker::new(builder, index.clone(), Arc::clone(&sender), budget.clone(), outlets);
+        worker.start(number, Arc::clone(&jobs_out)).context("a worker's thread can't be started")?;
+    }
+    drop((parcels, jobs_out));
+    let parcels_out = Arc::new(AsyncMutex::new(parcels_out));
+    let mut deliveries = JoinSet::new();
+    for _ in 0..requests {
+        let delivery = Delivery::new(Arc::clone(&sender), Arc::clone(&letters), settled.clone(), store_health.clone());
+        deliveries.spawn(delivery.run(Arc::clone(&parcels_out)));
+    }
+    drop(settled);
+    info!(topics = ?settings.topics, group = settings.group, target = template, %server, "transfer started");
+    let desk = Desk::new(consumer, jobs, settled_out, budget);
+    // What the deliveries still have when this returns is abandoned with them, and not committed.
+    desk.run(stop, settings.drain_timeout, &kafka_health, &letters).await
+}
+
+/// Asks the store who it is until it answers.
+async fn first_answer(client: &elastic::Client, health: &Part) -> elastic::Server {
+    let mut backoff = Backoff::default();
+    loop {
+        match client.server().await {
+            Ok(server) => {
+                health.ok();
+                return server;
+            }
+            Err(error) => {
+                let wait = backoff.next(None);
+                warn!(%error, ?wait, "the store does not answer yet");
+                health.failing(error.to_string());
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}

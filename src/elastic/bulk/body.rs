@@ -50,6 +50,12 @@ impl Body {
         self.ends.push(text.len());
     }
 
+    /// How many bytes make it full. One document may go beyond.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Whether it should be sent before another document is pushed. One document may be larger than the limit.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -1,0 +1,326 @@
+//! A worker: records to documents to bulk bodies, on a thread of its own.
+//!
+//! A record of ours is decoded and its lines built in place; a foreign one is taken as text; one that can't be
+//! read becomes a dead letter, whole. A body goes off when it is full, or when there is nothing more to do at
+//! once, so a lone line is not kept waiting.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError, TryLockError},
+    time::Instant,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{Receiver, Sender, error::TryRecvError},
+};
+use tracing::debug;
+
+use super::{
+    dead_letter::{Letter, Origin},
+    foreign::Place,
+    parcel::{Job, Parcel, Stretch},
+};
+use crate::{
+    batcher::frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
+    document::{Builder, IndexName, Lines, Source},
+    elastic::bulk,
+    kafka::Record,
+    metrics::{self, Counter, list},
+    record::{Budget, Part, Permit},
+    splitter,
+};
+
+/// A buffer that grew beyond this for one large record is given back after it.
+const TEXT_BYTES_KEPT: usize = 4 << 20;
+
+/// Where a worker's results go.
+pub(super) struct Outlets {
+    pub(super) parcels: Sender<Parcel>,
+    pub(super) settled: Sender<Arc<Stretch>>,
+}
+
+/// Makes parcels of jobs.
+pub(super) struct Worker {
+    builder: Builder,
+    /// The text of the record at hand.
+    text: Vec<u8>,
+    packer: Packer,
+}
+
+/// The role is over: nobody takes what a worker makes.
+struct Over;
+
+impl Worker {
+    pub(super) fn new(
+        builder: Builder,
+        index: IndexName,
+        sender: Arc<bulk::Sender>,
+        budget: Budget,
+        outlets: Outlets,
+    ) -> Self {
+        Self { builder, text: Vec::new(), packer: Packer::new(index, sender, budget, outlets) }
+    }
+
+    /// Starts the worker's thread, which ends when the jobs do. To be called within a runtime.
+    pub(super) fn start(mut self, number: usize, jobs: Arc<Mutex<Receiver<Job>>>) -> io::Result<()> {
+        std::thread::Builder::new()
+            .name(format!("transfer-{number}"))
+            .spawn(move || while self.turn(&jobs).is_ok() {})?;
+        Ok(())
+    }
+
+    /// Does one job, or sends off what there is if there is none.
+    fn turn(&mut self, jobs: &Mutex<Receiver<Job>>) -> Result<(), Over> {
+        let job = match waiting_job(jobs) {
+            Ok(job) => job,
+            Err(TryRecvError::Empty) if self.packer.open.is_some() => return self.packer.send_off(),
+            Err(TryRecvError::Empty) => {
+                let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                jobs.blocking_recv().ok_or(Over)?
+            }
+            Err(TryRecvError::Disconnected) => {
+                self.packer.send_off()?;
+                return Err(Over);
+            }
+        };
+        for record in job.records {
+            self.record(&job.stretch, record)?;
+        }
+        self.packer.release(job.stretch)
+    }
+
+    /// Packs the documents of one record.
+    fn record(&mut self, stretch: &Arc<Stretch>, mut record: Record) -> Result<(), Over> {
+        self.packer.begin(stretch, Origin::of(&record));
+        let Some(value) = record.value.take() else {
+            // A tombstone: there is no line in it.
+            self.packer.skipped.increment(1);
+            return Ok(());
+        };
+        if record.header(VERSION_HEADER).is_none() && record.header(META_HEADER).is_none() {
+            return self.foreign(&record, value);
+        }
+        let mut text = std::mem::take(&mut self.text);
+        let done = match frame::decode(|name| record.header(name), &value, &mut text) {
+            Ok(meta) => self.segments(&record.topic, &meta, &mut text),
+            Err(error) => {
+                debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
+                record.value = Some(value);
+                self.packer.letter(Letter::for_record(record, reason_type(&error), error.to_string()))
+            }
+        };
+        if text.capacity() <= TEXT_BYTES_KEPT {
+            self.text = text;
+        }
+        done
+    }
+
+    /// Packs the documents of a record of ours.
+    fn segments(&mut self, topic: &str, meta: &Meta, text: &mut [u8]) -> Result<(), Over> {
+        let mut rest = text;
+        for segment in &meta.segments {
+            let Segment { stream, path, offset, bytes, part, .. } = segment;
+            // Decoding made sure that the segments are as long as the text.
+            let (piece, behind) = rest.split_at_mut(*bytes as usize);
+            rest = behind;
+            let source = Source { stream: *stream, path, host: &meta.host, task: &meta.task, read_at: meta.read_at };
+            let mut lines = self.builder.source(&source);
+            match part {
+                Part::Whole => self.packer.lines(&mut lines, topic, &meta.task, piece, *offset)?,
+                Part::Last => {
+                    let end = piece.len() - usize::from(piece.ends_with(b"\n"));
+                    self.packer.line(&mut lines, topic, &meta.task, &mut piece[..end], *offset, *part)?;
+                }
+                Part::First | Part::Middle => {
+                    self.packer.line(&mut lines, topic, &meta.task, piece, *offset, *part)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs the documents of a record that others wrote.
+    fn foreign(&mut self, record: &Record, mut value: Vec<u8>) -> Result<(), Over> {
+        let place = Place::of(record);
+        let (mut rest, mut number) = (&mut value[..], 0);
+        while !rest.is_empty() {
+            let end = splitter::first_end(rest);
+            let (line, behind) = rest.split_at_mut(end.unwrap_or(rest.len()));
+            let line_end = line.len() - usize::from(end.is_some());
+            let source = place.line(number);
+            let mut lines = self.builder.source(&source);
+            let line = &mut line[..line_end];
+            self.packer.line(&mut lines, &record.topic, source.task, line, record.offset, Part::Whole)?;
+            (rest, number) = (behind, number + 1);
+        }
+        Ok(())
+    }
+}
+
+/// A job that waits. A worker that waits itself holds the lock, and then there is none.
+fn waiting_job(jobs: &Mutex<Receiver<Job>>) -> Result<Job, TryRecvError> {
+    match jobs.try_lock() {
+        Ok(mut jobs) => jobs.try_recv(),
+        Err(TryLockError::Poisoned(jobs)) => jobs.into_inner().try_recv(),
+        Err(TryLockError::WouldBlock) => Err(TryRecvError::Empty),
+    }
+}
+
+/// The reason's name in metrics and in the letter.
+fn reason_type(error: &FrameError) -> &'static str {
+    match error {
+        FrameError::Version(_) => "record_version",
+        FrameError::Missing(_) | FrameError::Meta(_) => "record_meta",
+        FrameError::Limit { .. } => "record_limit",
+        FrameError::Text(_) | FrameError::Truncated | FrameError::Trailing(_) => "record_text",
+        FrameError::Size(_) | FrameError::Segment { .. } => "record_segments",
+    }
+}
+
+/// Puts documents into the open parcel, and sends it off when it is full.
+struct Packer {
+    index: IndexName,
+    sender: Arc<bulk::Sender>,
+    budget: Budget,
+    outlets: Outlets,
+    runtime: Handle,
+    open: Option<Parcel>,
+    /// The record at hand, and whether the open parcel knows it already.
+    current: Option<(Arc<Stretch>, Origin)>,
+    is_known: bool,
+    /// The document at hand.
+    document: Vec<u8>,
+    skipped: Counter,
+    waited: Counter,
+}
+
+impl Packer {
+    fn new(index: IndexName, sender: Arc<bulk::Sender>, budget: Budget, outlets: Outlets) -> Self {
+        Self {
+            index,
+            sender,
+            budget,
+            outlets,
+            runtime: Handle::current(),
+            open: None,
+            current: None,
+            is_known: false,
+            document: Vec::new(),
+            skipped: metrics::counter(&list::DOCUMENTS, &["skipped"]),
+            waited: metrics::counter(&list::BUDGET_WAIT_SECONDS, &[]),
+        }
+    }
+
+    /// What follows is of this record.
+    fn begin(&mut self, stretch: &Arc<Stretch>, origin: Origin) {
+        self.current = Some((Arc::clone(stretch), origin));
+        self.is_known = false;
+    }
+
+    /// Packs whole lines.
+    fn lines(
+        &mut self,
+        lines: &mut Lines<'_>,
+        topic: &str,
+        task: &str,
+        text: &mut [u8],
+        offset: u64,
+    ) -> Result<(), Over> {
+        let mut at = 0;
+        while at < text.len() {
+            let end = splitter::first_end(&text[at..]).map_or(text.len() + 1, |end| at + end);
+            self.line(lines, topic, task, &mut text[at..end - 1], offset + at as u64, Part::Whole)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// Packs one line, without its newline.
+    fn line(
+        &mut self,
+        lines: &mut Lines<'_>,
+        topic: &str,
+        task: &str,
+        line: &mut [u8],
+        offset: u64,
+        part: Part,
+    ) -> Result<(), Over> {
+        self.document.clear();
+        let Some(built) = lines.build(line, offset, part, &mut self.document) else {
+            self.skipped.increment(1);
+            return Ok(());
+        };
+        let mut parcel = self.parcel()?;
+        let index = self.index.name(topic, task, built.time);
+        let id = built.id.text();
+        let id = std::str::from_utf8(&id).expect("base64 is ASCII");
+        parcel.body.push(index, Some(id), |out| out.extend_from_slice(&self.document));
+        parcel.items.push(parcel.origins.len() as u32 - 1);
+        if parcel.body.is_full() {
+            self.dispatch(parcel)?;
+        } else {
+            self.open = Some(parcel);
+        }
+        Ok(())
+    }
+
+    fn letter(&mut self, letter: Letter) -> Result<(), Over> {
+        let mut parcel = self.parcel()?;
+        parcel.letters.push(letter);
+        self.open = Some(parcel);
+        Ok(())
+    }
+
+    /// The open parcel, or a new one as soon as the budget allows a full one; with the record at hand in it.
+    fn parcel(&mut self) -> Result<Parcel, Over> {
+        let mut parcel = match self.open.take() {
+            Some(parcel) => parcel,
+            None => {
+                self.is_known = false;
+                let body = self.sender.body();
+                let permit = self.permit(body.bytes_max());
+                Parcel::new(body, permit)
+            }
+        };
+        if !self.is_known {
+            let (stretch, origin) = self.current.as_ref().ok_or(Over)?;
+            parcel.origins.push(origin.clone());
+            if parcel.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
+                parcel.stretches.push(stretch.hold());
+            }
+            self.is_known = true;
+        }
+        Ok(parcel)
+    }
+
+    /// Room for a full body, which is given back as far as it isn't used.
+    fn permit(&self, bytes: usize) -> Permit {
+        self.budget.try_take(bytes).unwrap_or_else(|| {
+            let since = Instant::now();
+            let permit = self.runtime.block_on(self.budget.take(bytes));
+            self.waited.increment(since.elapsed().as_millis() as u64);
+            permit
+        })
+    }
+
+    fn send_off(&mut self) -> Result<(), Over> {
+        self.open.take().map_or(Ok(()), |parcel| self.dispatch(parcel))
+    }
+
+    fn dispatch(&mut self, mut parcel: Parcel) -> Result<(), Over> {
+        parcel.permit.shrink_to(parcel.body.bytes_len());
+        self.is_known = false;
+        self.outlets.parcels.blocking_send(parcel).map_err(|_| Over)
+    }
+
+    /// The worker is done with a stretch; it is settled if its documents are already.
+    fn release(&mut self, stretch: Arc<Stretch>) -> Result<(), Over> {
+        self.current = None;
+        if stretch.release() { self.outlets.settled.blocking_send(stretch).map_err(|_| Over) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;
