@@ -267,27 +267,26 @@ impl Lowering<'_> {
     fn glob(&self, expr: &Expr, name: &str, pattern: &str) -> Box<dyn Query> {
         let lower = words::lower_text(pattern);
         let begin = term::text_prefix(name);
-        let found = match lower.strip_suffix('*') {
-            Some(begins) if !begins.contains('*') => {
-                Some(prefix(self.fields.members, &format!("{begin}{}", tokenizer::cut(begins, term::VALUE_BYTES_MAX))))
-            }
-            _ => {
-                let mut regex = String::new();
-                escape(&begin, &mut regex);
-                for (at, part) in lower.split('*').enumerate() {
-                    if at > 0 {
-                        regex.push_str(ANY);
-                    }
-                    escape(part, &mut regex);
-                }
-                pattern_query(&regex, self.fields.members)
-            }
-        };
-        let Some(found) = found else { return self.verify(expr, self.exists(name)) };
-        if term::may_be_cut(&lower) {
-            return self.verify(expr, any_of(vec![found, self.member(&term::cut(name))]));
+        let cut = || self.member(&term::cut(name));
+        if let Some(begins) = lower.strip_suffix('*').filter(|begins| !begins.contains('*')) {
+            let kept = tokenizer::cut(begins, term::VALUE_BYTES_MAX);
+            let found = prefix(self.fields.members, &format!("{begin}{kept}"));
+            return if kept.len() < begins.len() { self.verify(expr, all_of(vec![found, cut()])) } else { found };
         }
-        any_of(vec![found, self.verify(expr, self.member(&term::cut(name)))])
+        let mut regex = String::new();
+        escape(&begin, &mut regex);
+        for (at, part) in lower.split('*').enumerate() {
+            if at > 0 {
+                regex.push_str(ANY);
+            }
+            escape(part, &mut regex);
+        }
+        let Some(found) = pattern_query(&regex, self.fields.members) else {
+            return self.verify(expr, self.exists(name));
+        };
+        // Where a value is cut, its end in the index is not its end.
+        let whole = BooleanQuery::new(vec![(Occur::Must, found), (Occur::MustNot, excluded(cut()))]);
+        any_of(vec![Box::new(whole), self.verify(expr, cut())])
     }
 
     fn member(&self, term: &str) -> Box<dyn Query> {

@@ -243,12 +243,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut intake = intake(dir.path());
         intake.take(block(0, "one\n{\"message\":\"two\",\"status\":500}\n", Part::Whole)).unwrap();
-        intake.take(block(36, "th", Part::First)).unwrap();
-        intake.take(block(38, "ree\n", Part::Last)).unwrap();
-        intake.take(block(42, "\n", Part::Last)).unwrap();
-        assert_eq!((intake.pending_bytes(), all(&intake).await.total.count), (43, 0));
+        intake.take(block(35, "th", Part::First)).unwrap();
+        intake.take(block(37, "ree\n", Part::Last)).unwrap();
+        intake.take(block(41, "\n", Part::Last)).unwrap();
+        assert_eq!((intake.pending_bytes(), all(&intake).await.total.count), (42, 0));
         let receipts = intake.commit().unwrap();
-        assert_eq!(receipts.iter().map(|receipt| receipt.span.end).collect::<Vec<_>>(), [36, 38, 42, 43]);
+        assert_eq!(receipts.iter().map(|receipt| receipt.span.end).collect::<Vec<_>>(), [35, 37, 41, 42]);
         assert_eq!(intake.pending_bytes(), 0);
         let found = all(&intake).await;
         assert_eq!(messages(&found), ["one", "two", "th", "ree"]);

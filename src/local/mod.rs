@@ -10,6 +10,8 @@
 
 mod indexing;
 mod intake;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
