@@ -36,7 +36,8 @@ pub(super) fn run(config: &Config, search: &Search) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The page that is named; else a page that runs here; else the Elasticsearch that is configured.
+/// The page that is named; else a page that runs here; else the Elasticsearch that is configured; else what an
+/// earlier `logdrive up` left in the data directory.
 fn store(config: &Config, search: &Search) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(url) = &search.url {
         return stores::page(url);
@@ -48,8 +49,12 @@ fn store(config: &Config, search: &Search) -> anyhow::Result<Arc<dyn Store>> {
     if config.names("elasticsearch") {
         return stores::elastic(config);
     }
+    if let Some(store) = stores::embedded(config)? {
+        return Ok(store);
+    }
     bail!(
-        "nothing to search: no logdrive serves its page on {page}, and no configuration names an [elasticsearch]\n\
+        "nothing to search: no logdrive serves its page on {page}, no configuration names an \
+         [elasticsearch], and there is no store in the data directory\n\
          hint: start `logdrive up FILE…`, or name a page with --url"
     )
 }

@@ -2,23 +2,23 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
-
-use futures::future::BoxFuture;
 
 use crate::{
     config::{Config, Target},
     elastic::{Client, search::Elastic},
-    embedded::Embedded,
+    embedded::{Embedded, store_dir},
     search::remote::Remote,
-    store::{Found, Histogram, Page, Query, Store, StoreError, Total},
+    store::Store,
 };
 
-/// The store of this machine's data directory, whether or not it is there yet.
-pub(super) fn embedded(config: &Config) -> Arc<dyn Store> {
-    Arc::new(Late { data_dir: config.data_dir.clone(), store: OnceLock::new() })
+/// The store of this machine's data directory, whether or not another process writes into it; none if there is none.
+pub(super) fn embedded(config: &Config) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    if !store_dir(&config.data_dir).exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Embedded::open(&config.data_dir)?)))
 }
 
 /// The Elasticsearch or OpenSearch of the configuration, and all indices that a transfer would write into.
@@ -57,36 +57,6 @@ pub(super) fn indices(target: &Target) -> String {
         rest = rest.get(at + end.unwrap_or(1)..).unwrap_or_default();
     }
     (pattern + rest).to_lowercase()
-}
-
-/// The embedded store, opened at the first question: whoever writes makes it, and may not have done so yet.
-struct Late {
-    data_dir: PathBuf,
-    store: OnceLock<Embedded>,
-}
-
-impl Late {
-    fn store(&self) -> Result<&Embedded, StoreError> {
-        if let Some(store) = self.store.get() {
-            return Ok(store);
-        }
-        let opened = Embedded::open(&self.data_dir).map_err(|error| StoreError::Away(error.to_string()))?;
-        Ok(self.store.get_or_init(|| opened))
-    }
-}
-
-impl Store for Late {
-    fn find<'a>(&'a self, query: &'a Query, page: &'a Page) -> BoxFuture<'a, Result<Found, StoreError>> {
-        Box::pin(async move { self.store()?.find(query, page).await })
-    }
-
-    fn count<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Total, StoreError>> {
-        Box::pin(async move { self.store()?.count(query).await })
-    }
-
-    fn histogram<'a>(&'a self, query: &'a Query, buckets: usize) -> BoxFuture<'a, Result<Histogram, StoreError>> {
-        Box::pin(async move { self.store()?.histogram(query, buckets).await })
-    }
 }
 
 #[cfg(test)]

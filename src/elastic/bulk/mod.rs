@@ -6,6 +6,8 @@
 
 mod answer;
 mod body;
+#[cfg(test)]
+mod faults;
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
