@@ -26,7 +26,7 @@ use crate::{
     document::{Builder, IndexName, Lines, Source},
     elastic::bulk,
     kafka::Record,
-    metrics::{self, Counter, list},
+    metrics::{self, Counter, Histogram, list},
     record::{Budget, Part, Permit},
     splitter,
 };
@@ -192,7 +192,7 @@ struct Packer {
     /// The document at hand.
     document: Vec<u8>,
     skipped: Counter,
-    waited: Counter,
+    waited: Histogram,
 }
 
 impl Packer {
@@ -208,7 +208,7 @@ impl Packer {
             is_known: false,
             document: Vec::new(),
             skipped: metrics::counter(&list::DOCUMENTS, &["skipped"]),
-            waited: metrics::counter(&list::BUDGET_WAIT_SECONDS, &[]),
+            waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
         }
     }
 
@@ -299,7 +299,7 @@ impl Packer {
         self.budget.try_take(bytes).unwrap_or_else(|| {
             let since = Instant::now();
             let permit = self.runtime.block_on(self.budget.take(bytes));
-            self.waited.increment(since.elapsed().as_millis() as u64);
+            self.waited.record(since.elapsed().as_secs_f64());
             permit
         })
     }
