@@ -33,6 +33,9 @@ use crate::{
 /// How often checkpoints are saved.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 
+/// How often it is summed up how far behind each task is; the sum goes over all files.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
 /// How many events wait between the reader and the belt; blocks among them hold their share of the budget.
 const EVENTS_MAX: usize = 64;
 
@@ -60,7 +63,15 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> a
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
     let producer = Arc::new(Producer::new(&config.kafka, receipts)?);
     let belt = Belt::new(&config.agent, host_name, machine, Arc::clone(&producer));
-    let wires = Wires { reader, blocks, delivered, budget, saver: Saver::new(store), health: health.clone() };
+    let wires = Wires {
+        reader,
+        blocks,
+        delivered,
+        budget,
+        saver: Saver::new(store),
+        health: health.clone(),
+        reported: Instant::now(),
+    };
     wires.carry(belt, config, stop).await
 }
 
@@ -72,6 +83,7 @@ struct Wires {
     budget: Budget,
     saver: Saver,
     health: Health,
+    reported: Instant,
 }
 
 impl Wires {
@@ -144,7 +156,10 @@ impl Wires {
         self.saver.report_age();
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
-        belt.report(&self.reader.unread());
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            belt.report(&self.reader.unread());
+        }
     }
 
     /// Finishes what was read, within the limit; what is not finished then is read again at the next start.

@@ -114,11 +114,13 @@ impl Batcher {
     /// mostly none. A block that does not fit is split between lines.
     #[must_use]
     pub fn push(&mut self, mut block: Block, now: Instant) -> Vec<Batch> {
+        let is_ended = block.text.ends_with(b"\n");
+        debug_assert!(is_ended == matches!(block.part, Part::Whole | Part::Last), "every reader would refuse it");
         let mut full = Vec::new();
         let mut at = 0;
         while at < block.text.len() {
             let rest = &block.text[at..];
-            let fits = fitting(rest, self.room(&block), block.part);
+            let fits = fitting(rest, self.room(&block, block.offset + at as u64), block.part);
             if fits == 0 && self.open.is_some() {
                 full.extend(self.seal());
                 continue;
@@ -167,15 +169,16 @@ impl Batcher {
         Some(Batch::new(packed, open.spans, open.task, open.lines, open.text_bytes as u64, open.permit))
     }
 
-    /// How many bytes of `block` fit into the batch that is being gathered, or into a new one if there is none.
-    fn room(&self, block: &Block) -> usize {
+    /// How many bytes of `block`, from `offset` on, fit into the batch that is being gathered, or into a new one if
+    /// there is none.
+    fn room(&self, block: &Block, offset: u64) -> usize {
         let table = meta::segment_bytes_max(&block.origin.path);
         let Some(open) = &self.open else { return self.bytes_max.saturating_sub(table) };
         if open.task != block.origin.task {
             return 0;
         }
         let used = open.text_bytes + open.table_bytes;
-        match open.continued_by(block) {
+        match open.is_continued_by(block, offset) {
             true => self.bytes_max.saturating_sub(used),
             false if open.segments.len() < SEGMENTS_MAX => self.bytes_max.saturating_sub(used + table),
             false => 0,
@@ -233,25 +236,22 @@ impl Batch {
 }
 
 impl Open {
-    /// Whether `block`, from wherever it is cut, continues the last segment.
-    fn continued_by(&self, block: &Block) -> bool {
-        let Some(last) = self.segments.last() else { return false };
-        last.part == Part::Whole
-            && block.part == Part::Whole
-            && last.stream == block.origin.stream
-            && last.path == block.origin.path
-            && (block.offset..block.offset + block.text.len() as u64).contains(&(last.offset + last.bytes))
+    /// Whether `block`, from `offset` on, continues the last segment.
+    fn is_continued_by(&self, block: &Block, offset: u64) -> bool {
+        self.segments.last().is_some_and(|last| {
+            last.part == Part::Whole
+                && block.part == Part::Whole
+                && last.stream == block.origin.stream
+                && last.path == block.origin.path
+                && last.offset + last.bytes == offset
+        })
     }
 
+    /// Adds `bytes` bytes of `block` from `offset` on to the last segment, or as a segment of their own.
     fn add_segment(&mut self, block: &Block, offset: u64, bytes: u64, lines: u32) {
+        let is_continued = self.is_continued_by(block, offset);
         match self.segments.last_mut() {
-            Some(last)
-                if last.part == Part::Whole
-                    && block.part == Part::Whole
-                    && last.stream == block.origin.stream
-                    && last.path == block.origin.path
-                    && last.offset + last.bytes == offset =>
-            {
+            Some(last) if is_continued => {
                 last.bytes += bytes;
                 last.lines += lines;
             }

@@ -14,7 +14,7 @@ use super::frame::{FrameError, Meta, Segment, VERSION};
 use crate::record::{FileId, Part, Stream};
 
 /// What a segment's JSON takes at most besides its path: every number at its widest, `"part"` included.
-const SEGMENT_BYTES: usize = 160;
+const SEGMENT_BYTES: usize = 176;
 
 /// At most how many bytes the segment of `path` takes in the JSON.
 pub(super) fn segment_bytes_max(path: &Path) -> usize {

@@ -9,6 +9,8 @@ mod batch;
 pub mod frame;
 mod meta;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, Batcher, SEGMENTS_MAX, Sender, Settings};
 pub use split::{Split, split};

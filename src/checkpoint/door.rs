@@ -53,8 +53,9 @@ impl Door {
     /// The store's own state, after everything was read.
     fn state(&self) -> Result<Option<State>, Fault> {
         let state = guard(|| self.db.get(STATE_KEY))?.map(|record| seal::read_state(&record)).transpose()?;
-        let checkpoints = self.checkpoints()?;
-        if state.is_none() && !checkpoints.is_empty() {
+        let mut count = 0_u64;
+        self.each(|_| count += 1)?;
+        if state.is_none() && count > 0 {
             return Err(Fault::Damaged("it holds checkpoints and not the store's own record".to_owned()));
         }
         Ok(state)
@@ -62,8 +63,18 @@ impl Door {
 
     /// All checkpoints.
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, Fault> {
-        let records = guard(|| self.db.scan_prefix(FILE_PREFIX).collect::<Result<Vec<_>, _>>())?;
-        records.iter().map(|(key, record)| Ok(seal::read(key, record)?)).collect()
+        let mut all = Vec::new();
+        self.each(|checkpoint| all.push(checkpoint))?;
+        Ok(all)
+    }
+
+    /// Visits all checkpoints, one at a time, since there may be a hundred thousand.
+    fn each(&self, mut visit: impl FnMut(Checkpoint)) -> Result<(), Fault> {
+        let mut records = self.db.scan_prefix(FILE_PREFIX);
+        while let Some((key, record)) = guard(|| records.next().transpose())? {
+            visit(seal::read(&key, &record)?);
+        }
+        Ok(())
     }
 
     /// The checkpoint of `file`.

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -94,8 +94,8 @@ Examples:
 Words, \"phrases\", field:value, -not, OR, level>=warn, since:1h. Quote what your shell would change.
 It asks a running `logdrive up`, or else the Elasticsearch of the configuration.")]
 pub(super) struct Search {
-    /// What to look for; put `--` before it if it begins with `-`
-    #[arg(required = true, value_name = "QUERY", allow_hyphen_values = true)]
+    /// What to look for
+    #[arg(required = true, value_name = "QUERY")]
     pub(super) query: Vec<String>,
     /// The oldest that is wanted, where the query doesn't say: 15m, 2d, today, 2026-11-20
     #[arg(long, value_name = "TIME")]
@@ -118,6 +118,23 @@ pub(super) struct Search {
     /// The page to ask, as a running `logdrive up` or `logdrive web` serves it
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
+}
+
+impl Arguments {
+    /// Reads what was typed.
+    ///
+    /// In a question `-word` means without the word. To the reader of options it would be a row of them, so it is
+    /// handed over as `!word`, which means the same.
+    pub(super) fn read(typed: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut asks = false;
+        Self::try_parse_from(typed.map(|word| {
+            let text = word.to_str().unwrap_or_default();
+            let excludes = asks && text.len() > 2 && !text.starts_with("--") && text.trim_start_matches('-') != text;
+            let option = text.trim_start_matches('-').chars().all(|c| c == 'v');
+            asks |= text == "search";
+            if excludes && !option { format!("!{}", &text[1..]).into() } else { word }
+        }))
+    }
 }
 
 /// How log lines are written.
@@ -147,11 +164,11 @@ mod tests {
 
     #[test]
     fn a_query_may_exclude_words_and_options_may_follow_it() {
-        let typed = ["logdrive", "search", "timeout", "-healthcheck", "level>=warn", "--limit", "5"];
-        let Ok(Arguments { command: Command::Search(search), .. }) = Arguments::try_parse_from(typed) else {
-            panic!("it can be typed like this");
-        };
-        assert_eq!((search.query.join(" ").as_str(), search.limit), ("timeout -healthcheck level>=warn", 5));
+        let typed = ["logdrive", "search", "timeout", "-healthcheck", "level>=warn", "--limit", "5", "-vv"];
+        let read = Arguments::read(typed.iter().map(Into::into)).expect("it can be typed like this");
+        let Command::Search(search) = read.command else { panic!("it is a search") };
+        assert_eq!((search.query.join(" ").as_str(), search.limit), ("timeout !healthcheck level>=warn", 5));
+        assert_eq!(read.verbose, 2);
     }
 
     #[test]

@@ -18,15 +18,14 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use self::arguments::{Arguments, Command};
+
 use crate::{agent, config::Config, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Without anyone to tell, the exit code has to do.

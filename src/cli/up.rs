@@ -5,18 +5,18 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use tracing::{info, warn};
 
-use super::{arguments::Up, failure::Usage, serve, service, stores};
-use crate::{config::Config, local, reader, search};
+use super::{arguments::Up, failure::Usage, serve, service};
+use crate::{config::Config, local::Local, reader, search};
 
 pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
     service::run(config, async |stop, health| {
         let listener = serve::open(&config.web.listen, "web.listen").await?;
         let address = listener.local_addr().context("can't tell the page's address")?;
-        let store = stores::embedded(config)?;
-        serve::spawn(listener, search::router(Arc::clone(&store)), stop.child_token());
+        let local = Local::open(config)?;
+        serve::spawn(listener, search::router(Arc::new(local.store())), stop.child_token());
         info!("open http://{address}");
-        local::run(config, store, patterns, stop, &health).await
+        local.run(config, patterns, stop, &health).await
     })
 }
 

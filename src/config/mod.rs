@@ -8,7 +8,6 @@ mod agent;
 mod check;
 mod environment;
 mod load;
-mod placeholder;
 mod problem;
 mod rules;
 mod schema;
@@ -25,8 +24,7 @@ pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use transfer::{Target, Transfer};
 
-use crate::{document, elastic, kafka};
-use placeholder::embedded;
+use crate::{document, elastic, embedded, kafka};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
-use crate::{kafka::KafkaError, reader};
+use crate::{document::IndexName, kafka::KafkaError, reader};
 
 /// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
 pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
@@ -125,6 +125,15 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
             "transfer.index and transfer.data_stream are both set",
             "leave one of them out",
         );
+    }
+    for (path, template) in [("index", &transfer.index), ("data_stream", &transfer.data_stream)] {
+        if let Some(Err(error)) = template.as_deref().map(IndexName::parse) {
+            broken.add(
+                &format!("transfer.{path}"),
+                error.to_string(),
+                "the default is index = \"logs-{topic}-%Y.%m.%d\"",
+            );
+        }
     }
     topic(&transfer.dead_letter_topic, "transfer.dead_letter_topic", broken);
     for (index, name) in transfer.topics.iter().enumerate() {

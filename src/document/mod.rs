@@ -23,10 +23,10 @@
 //!
 //! The members of a JSON line follow, each as the bytes that stood in the line, by these rules ([`json`]):
 //!
-//! 1. Our names win. A member whose name is one of ours, or whose name contains one of ours as the dotted way to
-//!    it or lies on the way to it (`host` and `host.name.first` beside our `host.name`), goes under
-//!    `fields.<name>` instead, and so do all of `logdrive`, `fields`, and names with `_` and a small letter in
-//!    front, which stores keep for themselves (`_id`).
+//! 1. Our names win. A member goes under `fields.<name>` instead if its name is one of ours, lies on the dotted
+//!    way to one (`host`, since we have `host.name`) or goes on behind one (`host.name.first`); a store can't have
+//!    both. So do `fields` itself, all of `logdrive`, and names that begin with `_` and a small letter, which
+//!    stores keep for themselves (`_id`).
 //! 2. `message`, or else `msg`, if it is a string, becomes `message`. A line without one keeps its whole text as
 //!    `message`, so that a plain search finds it.
 //! 3. The first of `@timestamp`, `timestamp`, `time` and `ts` that is a time becomes `@timestamp`; the first of

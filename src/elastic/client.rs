@@ -176,17 +176,14 @@ impl Shared {
 
 impl Node {
     fn new(text: &str, settings: &Settings, credentials: Option<&Credentials>) -> Result<Self, ElasticError> {
-        // The text is not repeated in an error before it is known to hold no password.
+        // An entry that is no URL may hold a password all the same, so it is not repeated in an error.
         let url =
             Url::parse(text).map_err(|error| refuse("urls", &format!("has an entry that is not a URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("urls", "must not hold a user or password; use username and password_file"));
         }
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(refuse(
-                "urls",
-                &format!("has {text:?}, which does not begin with http:// or https:// and a host"),
-            ));
+            return Err(refuse("urls", "has an entry that does not begin with http:// or https:// and a host"));
         }
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url.clone()))
             .timeout(settings.request_timeout)
@@ -317,4 +314,52 @@ fn joinable(path: &str) -> String {
 
 fn without_parameters(path: &str) -> String {
     path.split('?').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Secret, Settings, joinable};
+
+    fn refusal(settings: &Settings) -> String {
+        Client::new(settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn credentials_are_whole_or_refused_and_never_shown() {
+        let user = Settings {
+            username: Some("ada".to_owned()),
+            password: Some(Secret::from("hunter2")),
+            ..Settings::default()
+        };
+        let shown = format!("{user:?} {:?}", Client::new(&user).unwrap());
+        assert!(shown.contains("ada") && shown.contains("127.0.0.1:9200") && !shown.contains("hunter2"), "{shown}");
+
+        assert!(refusal(&Settings { password: None, ..user.clone() }).contains("username has no password"));
+        assert!(refusal(&Settings { username: None, ..user.clone() }).contains("password has no username"));
+        let key = |key: &str| Settings { api_key: Some(Secret::from(key)), ..Settings::default() };
+        assert!(Client::new(&key("abc=")).is_ok() && Client::new(&key("id:key")).is_ok());
+        let broken = refusal(&key("hunter2\nx"));
+        assert!(broken.contains("api_key") && !broken.contains("hunter2"));
+        assert!(refusal(&Settings { api_key: Some(Secret::from("abc=")), ..user }).contains("one or the other"));
+    }
+
+    #[test]
+    fn a_url_that_can_not_be_used_is_refused_without_repeating_a_password() {
+        let with = |url: &str| refusal(&Settings { urls: vec![url.to_owned()], ..Settings::default() });
+        for url in
+            ["http://ada:hunter2@host:9200", "ada:hunter2@host:9200", "hunter2 http:", "http://ada:hunter2@host:x"]
+        {
+            let shown = with(url);
+            assert!(shown.starts_with("elasticsearch.urls") && !shown.contains("hunter2"), "{shown}");
+        }
+        assert!(with("127.0.0.1:9200").starts_with("elasticsearch.urls"));
+        assert!(refusal(&Settings { urls: Vec::new(), ..Settings::default() }).contains("at least one"));
+        let settings = Settings { ca_file: Some("/nowhere/ca.pem".into()), ..Settings::default() };
+        assert!(refusal(&settings).contains("/nowhere/ca.pem"));
+    }
+
+    #[test]
+    fn the_index_of_another_cluster_is_not_taken_for_a_scheme() {
+        assert_eq!(joinable("/remote:logs-*/_search?q=a:b"), "/remote%3Alogs-*/_search?q=a:b");
+    }
 }

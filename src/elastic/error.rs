@@ -60,6 +60,16 @@ pub enum ElasticError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Documents would not be taken.
+    #[error("{index} takes no documents: {reason}; {hint}")]
+    Unwritable {
+        /// The index, or a pattern of names.
+        index: String,
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The server is of a kind that is not supported.
     #[error("{url} runs {what}; supported are Elasticsearch 8 and later and OpenSearch 2 and later")]
     Unsupported {
@@ -77,7 +87,7 @@ impl ElasticError {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } => true,
             Self::Status { status, .. } => is_temporary(*status),
-            Self::Settings { .. } | Self::Garbled { .. } | Self::Unsupported { .. } => false,
+            Self::Settings { .. } | Self::Garbled { .. } | Self::Unwritable { .. } | Self::Unsupported { .. } => false,
         }
     }
 

@@ -14,6 +14,9 @@ use crate::store::{self, Bucket, Cursor, Found, Histogram, Hit, Page, Query, Sto
 const HITS_MAX: usize = 10_000;
 /// Hits are counted exactly up to here.
 const TOTAL_MAX: usize = 10_000;
+/// Servers sort by the millisecond, which holds any year; in nanoseconds, one document from the year 9999 would fail
+/// the search. Hits of one millisecond come in the order of their files.
+const NS_A_MS: i64 = 1_000_000;
 /// How long a server may search before it answers with what it has.
 const SEARCH_LIMIT: &str = "20s";
 
@@ -66,7 +69,7 @@ impl Elastic {
             "track_total_hits": TOTAL_MAX,
             "timeout": SEARCH_LIMIT,
             "sort": [
-                { "@timestamp": { "order": "desc", "numeric_type": "date_nanos", "unmapped_type": "date_nanos" } },
+                { "@timestamp": { "order": "desc", "numeric_type": "date", "unmapped_type": "date" } },
                 { "log.file.path": { "order": "asc", "unmapped_type": "keyword" } },
                 { "log.offset": { "order": "desc", "unmapped_type": "long", "missing": 0 } },
             ],
@@ -74,7 +77,7 @@ impl Elastic {
         if let Some(Cursor { time_ns, path, offset }) = &page.after {
             // A document without a path sorts behind all others; the server calls that null.
             let path = (!path.is_empty()).then_some(path);
-            body["search_after"] = json!([time_ns, path, offset]);
+            body["search_after"] = json!([time_ns.div_euclid(NS_A_MS), path, offset]);
         }
         found(&self.search(&body).await?, limit)
     }
@@ -170,7 +173,7 @@ fn hit(hit: &Value) -> Result<Hit, StoreError> {
         return Err(strange("a hit with its source", hit));
     };
     let written = store::field(source, "@timestamp").and_then(Value::as_str).and_then(|time| time.parse().ok());
-    let sorted = || hit["sort"][0].as_i64().and_then(|ns| Timestamp::from_nanosecond(i128::from(ns)).ok());
+    let sorted = || hit["sort"][0].as_i64().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let time = written.or_else(sorted).ok_or_else(|| strange("a hit with its time", hit))?;
     Ok(Hit { id: id.to_owned(), time, source: source.clone() })
 }
@@ -179,7 +182,7 @@ fn hit(hit: &Value) -> Result<Hit, StoreError> {
 fn cursor(hit: &Value) -> Option<Cursor> {
     let keys = &hit["sort"];
     Some(Cursor {
-        time_ns: keys[0].as_i64()?,
+        time_ns: keys[0].as_i64()?.saturating_mul(NS_A_MS),
         path: keys[1].as_str().unwrap_or_default().to_owned(),
         offset: keys[2].as_u64().unwrap_or_default(),
     })
@@ -229,8 +232,8 @@ mod tests {
             "timed_out": false,
             "_shards": { "total": 2, "failed": 0 },
             "hits": { "total": { "value": 10_000, "relation": "gte" }, "hits": [
-                { "_id": "a", "_source": { "@timestamp": "2026-11-21T10:00:00.123456789Z" }, "sort": [1_795_255_200_123_456_789_i64, "/a", 7] },
-                { "_id": "b", "_source": { "message": "no time" }, "sort": [1_795_255_200_000_000_000_i64, null, 0] },
+                { "_id": "a", "_source": { "@timestamp": "2026-11-21T10:00:00.123456789Z" }, "sort": [1_795_255_200_123_i64, "/a", 7] },
+                { "_id": "b", "_source": { "message": "no time" }, "sort": [1_795_255_200_000_i64, null, 0] },
             ] },
         });
         let page = found(&answer, 2).unwrap();

@@ -70,7 +70,8 @@ mod tests {
         std::fs::write(file.path(), "hunter2\r\n").unwrap();
         let read = |value| Secret::from_value_or_file("password", value, Some(file.path()));
         assert_eq!(read(None).unwrap().unwrap().expose(), "hunter2");
-        assert!(read(Some(&Secret::from("other"))).unwrap_err().to_string().contains("not both"));
+        let other = Secret::from("other");
+        assert!(read(Some(&other)).unwrap_err().to_string().contains("not both"));
         std::fs::write(file.path(), "\n").unwrap();
         assert!(read(None).unwrap_err().to_string().contains("empty"));
         assert_eq!(Secret::from_value_or_file("password", None, None).unwrap(), None);

@@ -1,7 +1,9 @@
 //! Questions to the store, and their answers.
 
 use std::{
+    collections::HashSet,
     io,
+    ops::Range,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -12,7 +14,7 @@ use jiff::Timestamp;
 use tantivy::{
     DocAddress, Index, IndexReader, Order, ReloadPolicy, Searcher, TantivyDocument, Term,
     collector::{
-        Count, TopDocs,
+        Count, DocSetCollector, TopDocs,
         sort_key::{SortByStaticFastValue, SortByString},
     },
     query::Query as TantivyQuery,
@@ -20,7 +22,13 @@ use tantivy::{
 };
 use tokio::sync::Semaphore;
 
-use crate::store::{Cursor, Found, Histogram, Hit, Page, Query, Store, StoreError, Total};
+use crate::{
+    record::Stream,
+    store::{
+        Cursor, Expr, Found, Histogram, Hit, Page, Query, Store, StoreError, Total,
+        query::{Compare, Scalar, Test},
+    },
+};
 
 use super::{
     directory::{self, OpenError, store_dir},
@@ -77,6 +85,25 @@ impl Embedded {
             seen: Mutex::new(None),
             turns: Semaphore::new(QUESTIONS_MAX),
         })))
+    }
+
+    /// The ids of a stream's documents whose lines begin within `range`.
+    pub(super) fn ids(&self, stream: Stream, range: Range<u64>) -> Result<HashSet<String>, StoreError> {
+        let of = |name: &str, test| Expr::Field { name: name.to_owned(), test };
+        let generation = Scalar::Number(stream.generation.into());
+        let offsets = (Scalar::Number(range.start as f64), Scalar::Number(range.end as f64));
+        let expr = Expr::And(vec![
+            of("logdrive.file", Test::Is(stream.file.to_string())),
+            of("logdrive.generation", Test::Compare(Compare::Eq, generation)),
+            of("log.offset", Test::Range(offsets.0, offsets.1)),
+        ]);
+        let question = self.0.question(&Query { expr, ..Query::default() })?;
+        let found = question.search(&*question.query, &DocSetCollector)?;
+        let id = |address| {
+            let document: TantivyDocument = question.searcher.doc(address).map_err(failed)?;
+            Ok(document.get_first(self.0.fields.id).and_then(|id| id.as_str()).unwrap_or_default().to_owned())
+        };
+        found.into_iter().map(id).collect()
     }
 
     /// Answers on a thread that may block.

@@ -76,8 +76,9 @@ pub enum Start {
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "what counts is that it is open")] File);
 
-/// Where the store of a data directory is.
-pub(super) fn store_dir(data_dir: &Path) -> PathBuf {
+/// Where the store of a data directory is. What else belongs to the store may be kept there too, and shares its fate.
+#[must_use]
+pub fn store_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("store")
 }
 

@@ -24,6 +24,7 @@ use crate::{
 use super::{
     contains::{ANY, candidates, candidates_and_cut, escape, nothing, pattern_query},
     entry::nanoseconds,
+    excluded::Excluded,
     schema::Fields,
     term,
     tokenizer::{self, WORD_BYTES_MAX},
@@ -61,7 +62,7 @@ impl Lowering<'_> {
             Expr::All => Box::new(AllQuery),
             Expr::And(all) => {
                 let clause = |expr: &Expr| match expr {
-                    Expr::Not(inner) => (Occur::MustNot, self.expr(inner)),
+                    Expr::Not(inner) => (Occur::MustNot, excluded(self.expr(inner))),
                     expr => (Occur::Must, self.expr(expr)),
                 };
                 let mut clauses: Vec<_> = all.iter().map(clause).collect();
@@ -72,9 +73,10 @@ impl Lowering<'_> {
                 Box::new(BooleanQuery::new(clauses))
             }
             Expr::Or(branches) => any_of(branches.iter().map(|expr| self.expr(expr)).collect()),
-            Expr::Not(inner) => {
-                Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(AllQuery)), (Occur::MustNot, self.expr(inner))]))
-            }
+            Expr::Not(inner) => Box::new(BooleanQuery::new(vec![
+                (Occur::Must, Box::new(AllQuery)),
+                (Occur::MustNot, excluded(self.expr(inner))),
+            ])),
             Expr::Text(text) => self.text(text),
             Expr::Field { name, test } => self.field(expr, name, test),
         }
@@ -265,27 +267,26 @@ impl Lowering<'_> {
     fn glob(&self, expr: &Expr, name: &str, pattern: &str) -> Box<dyn Query> {
         let lower = words::lower_text(pattern);
         let begin = term::text_prefix(name);
-        let found = match lower.strip_suffix('*') {
-            Some(begins) if !begins.contains('*') => {
-                Some(prefix(self.fields.members, &format!("{begin}{}", tokenizer::cut(begins, term::VALUE_BYTES_MAX))))
-            }
-            _ => {
-                let mut regex = String::new();
-                escape(&begin, &mut regex);
-                for (at, part) in lower.split('*').enumerate() {
-                    if at > 0 {
-                        regex.push_str(ANY);
-                    }
-                    escape(part, &mut regex);
-                }
-                pattern_query(&regex, self.fields.members)
-            }
-        };
-        let Some(found) = found else { return self.verify(expr, self.exists(name)) };
-        if term::may_be_cut(&lower) {
-            return self.verify(expr, any_of(vec![found, self.member(&term::cut(name))]));
+        let cut = || self.member(&term::cut(name));
+        if let Some(begins) = lower.strip_suffix('*').filter(|begins| !begins.contains('*')) {
+            let kept = tokenizer::cut(begins, term::VALUE_BYTES_MAX);
+            let found = prefix(self.fields.members, &format!("{begin}{kept}"));
+            return if kept.len() < begins.len() { self.verify(expr, all_of(vec![found, cut()])) } else { found };
         }
-        any_of(vec![found, self.verify(expr, self.member(&term::cut(name)))])
+        let mut regex = String::new();
+        escape(&begin, &mut regex);
+        for (at, part) in lower.split('*').enumerate() {
+            if at > 0 {
+                regex.push_str(ANY);
+            }
+            escape(part, &mut regex);
+        }
+        let Some(found) = pattern_query(&regex, self.fields.members) else {
+            return self.verify(expr, self.exists(name));
+        };
+        // Where a value is cut, its end in the index is not its end.
+        let whole = BooleanQuery::new(vec![(Occur::Must, found), (Occur::MustNot, excluded(cut()))]);
+        any_of(vec![Box::new(whole), self.verify(expr, cut())])
     }
 
     fn member(&self, term: &str) -> Box<dyn Query> {
@@ -309,6 +310,10 @@ impl Lowering<'_> {
         let term = |time: i64| Term::from_field_i64(self.fields.time, time);
         range_query(from.map(term), to.map(term))
     }
+}
+
+fn excluded(query: Box<dyn Query>) -> Box<dyn Query> {
+    Box::new(Excluded::from(query))
 }
 
 /// Documents that answer each.

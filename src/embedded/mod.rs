@@ -8,13 +8,14 @@
 //! the stored documents are read. The room must not know who reads files, what a checkpoint store is, or how a
 //! line becomes a document.
 //!
-//! On disk, `<data_dir>/store` is the index, `<data_dir>/store.lock` is held by the process that writes, and
+//! On disk, `<data_dir>/store` is the index (others may keep files there that belong to it), `<data_dir>/store.lock` is held by the process that writes, and
 //! `<data_dir>/store-set-aside-…` is what could not be opened.
 
 mod answers;
 mod contains;
 mod directory;
 mod entry;
+mod excluded;
 mod histogram;
 mod lower;
 mod member;
@@ -30,7 +31,7 @@ mod verify;
 mod writer;
 
 pub use answers::Embedded;
-pub use directory::{OpenError, Start};
+pub use directory::{OpenError, Start, store_dir};
 pub use entry::Entry;
 pub use retention::Expired;
 pub use settings::Settings;

@@ -1,7 +1,8 @@
 //! Writing: documents and positions in, one commit for both.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -97,13 +98,18 @@ impl Writer {
         Embedded::new(&self.index, &self.dir)
     }
 
-    /// Up to where the stream is in the store, if the store knows; with what was added and not yet committed.
-    #[must_use]
-    pub fn position(&self, stream: Stream) -> Option<u64> {
-        self.positions.get(stream)
+    /// The ids of the stream's documents in the store whose lines begin within `range`. It is meant for what was
+    /// committed and not confirmed, which is not much.
+    ///
+    /// # Errors
+    /// If the index can't be read; what was added since the last commit stays added.
+    pub fn ids(&self, stream: Stream, range: Range<u64>) -> Result<HashSet<String>, WriteError> {
+        let found = self.embedded().map_err(|error| error.to_string());
+        let found = found.and_then(|store| store.ids(stream, range).map_err(|error| error.to_string()));
+        found.map_err(|why| WriteError::Failed { dir: self.dir.clone(), why })
     }
 
-    /// All positions that are committed and not yet confirmed.
+    /// Up to where streams are in the store: what is committed and not yet confirmed.
     #[must_use]
     pub fn positions(&self) -> &HashMap<Stream, u64> {
         self.positions.committed()

@@ -1,3 +1,5 @@
+//! The consumer against librdkafka's mock of a cluster.
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};

@@ -1,1 +1,204 @@
 //! Role: files to the embedded store, in one process.
+//!
+//! The reader's blocks become documents, the documents go into the store, and the store's commit is the receipt that
+//! moves the watermarks of the files. The role promises that no checkpoint passes a line that is not in the store,
+//! that a line is in it once whatever happens to the process, and that a line can be found within about a second.
+//! What is under way is bounded by the byte budget alone: when the store can't be written, reading waits.
+//!
+//! The checkpoints live in the store's directory: where the store goes, what is known of its files goes too, and an
+//! empty store begins with the files' first lines.
+
+mod indexing;
+mod intake;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::{
+    indexing::{GivenUp, InFlight, Indexing, Pace},
+    intake::Intake,
+};
+use crate::{
+    checkpoint::{self, Opened, Saver},
+    config::{self, Config},
+    document::Builder,
+    embedded::{Embedded, Start, Writer, store_dir},
+    host,
+    metrics::{self, Health, list},
+    reader::{self, Event, Reader, StartAt, Task},
+    record::{Budget, Checkpoint},
+};
+
+/// The task of files that were named on the command line.
+const TASK: &str = "up";
+
+/// How many events wait between the reader and the store; blocks among them hold their share of the budget.
+const EVENTS_MAX: usize = 64;
+
+/// How often metrics of what is under way are set.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// How long the thread that writes may take to end when it was told to give up.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A store that is open to be written and asked, and what is known of the files in it.
+pub struct Local {
+    writer: Writer,
+    store: Embedded,
+    checkpoints: checkpoint::Store,
+    known: Vec<Checkpoint>,
+}
+
+impl Local {
+    /// Opens the store of the data directory, and makes it if there is none.
+    ///
+    /// # Errors
+    /// If another process writes into it, or the machine refuses to read or write it.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let writer = Writer::open(&config.embedded, &config.data_dir)?;
+        if let Start::SetAside { kept, .. } = writer.start() {
+            warn!(kept = %kept.display(), "files are read again from their beginning, into the new store");
+        }
+        let Opened { store: checkpoints, note } = checkpoint::Store::open(&store_dir(&config.data_dir))?;
+        if let Some(note) = note {
+            warn!("{note}; lines that are in the store already may come into it again");
+        }
+        let known = checkpoints.load().context("can't read the checkpoints")?;
+        let store = writer.embedded()?;
+        Ok(Self { writer, store, checkpoints, known })
+    }
+
+    /// The store, to be asked; it answers with what is committed.
+    #[must_use]
+    pub fn store(&self) -> Embedded {
+        self.store.clone()
+    }
+
+    /// Reads what `patterns` mean, or the configuration's tasks if there are none, until `stop` is cancelled, then
+    /// finishes what was read.
+    ///
+    /// # Errors
+    /// If the reader can't be started, or all of its threads end.
+    pub async fn run(
+        self,
+        config: &Config,
+        patterns: Vec<String>,
+        stop: CancellationToken,
+        health: &Health,
+    ) -> anyhow::Result<()> {
+        let machine = host::machine_id(&config.data_dir)?;
+        let host_name = config.agent.host.clone().unwrap_or_else(host::name);
+        let budget_bytes = config.agent.in_flight_bytes_max.as_u64();
+        let budget = Budget::new(usize::try_from(budget_bytes)?);
+        let seed = reader::seed(&machine, self.checkpoints.epoch());
+        let (events, blocks) = mpsc::channel(EVENTS_MAX);
+        let tasks = tasks(config, patterns);
+        info!(
+            files = %tasks.iter().flat_map(|task| &task.paths).map(String::as_str).collect::<Vec<_>>().join(" "),
+            known = self.known.len(), store = %store_dir(&config.data_dir).display(), "collecting"
+        );
+        let reader = Reader::start(config.agent.reader(), &tasks, self.known, seed, &budget, events)?;
+        let intake = Intake::new(self.writer, Builder::new(&config.document), host_name);
+        let pace = Pace {
+            age_max: config.embedded.commit_age_max,
+            // While one half of the budget is committed, the other half is read.
+            bytes_max: config.embedded.commit_bytes_max.as_u64().min(budget_bytes / 2),
+        };
+        let (in_flight, give_up) = (InFlight::default(), CancellationToken::new());
+        let parts = (health.part("store"), health.part("checkpoints"));
+        let work = (intake, Saver::new(self.checkpoints));
+        let indexing = Indexing::new(work, pace, parts, Arc::clone(&in_flight), give_up.clone());
+        let ended = start(indexing, blocks)?;
+        Wires { reader, tasks, budget, in_flight, ended, give_up }.carry(config.agent.drain_timeout, stop).await
+    }
+}
+
+fn tasks(config: &Config, patterns: Vec<String>) -> Vec<Task> {
+    if patterns.is_empty() {
+        return config.agent.tasks.iter().map(config::Task::reader).collect();
+    }
+    vec![Task { name: TASK.into(), paths: patterns, exclude: Vec::new(), start_at: StartAt::Beginning }]
+}
+
+/// Starts the thread that writes: a commit waits for the disk, and must not hold up anything else.
+fn start(indexing: Indexing, blocks: mpsc::Receiver<Event>) -> anyhow::Result<oneshot::Receiver<Result<(), GivenUp>>> {
+    let (end, ended) = oneshot::channel();
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().context("can't start threads")?;
+    let work = move || {
+        // If nobody waits any longer, nobody has to be told.
+        let _ = end.send(runtime.block_on(indexing.run(blocks)));
+    };
+    thread::Builder::new().name("indexing".to_owned()).spawn(work).context("can't start threads")?;
+    Ok(ended)
+}
+
+/// What runs, and how to end it.
+struct Wires {
+    reader: Reader,
+    tasks: Vec<Task>,
+    budget: Budget,
+    in_flight: InFlight,
+    ended: oneshot::Receiver<Result<(), GivenUp>>,
+    give_up: CancellationToken,
+}
+
+impl Wires {
+    async fn carry(mut self, drain_timeout: Duration, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut tick = interval(REPORT_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = &mut self.ended => anyhow::bail!("reading or writing ended by itself; the log above says why"),
+                _ = tick.tick() => self.report(),
+            }
+        }
+        info!(limit = ?drain_timeout, "finishing what was read");
+        let finish = async {
+            self.reader.stop().await;
+            (&mut self.ended).await
+        };
+        match timeout(drain_timeout, finish).await {
+            Ok(Ok(Ok(()))) => info!("everything that was read is in the store"),
+            Ok(_) => {
+                anyhow::bail!("the thread that writes the store ended early; what it did not commit is read again")
+            }
+            Err(_) => {
+                self.give_up.cancel();
+                // Whether it ends in time or not, what is not committed is read again.
+                let _ = timeout(LAST_WORDS, self.ended).await;
+                warn!(limit = ?drain_timeout, "not everything could be written in time; it is read again at the next start");
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self) {
+        metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
+        metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
+        let unread = self.reader.unread();
+        let in_flight: HashMap<Arc<str>, u64> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for task in &self.tasks {
+            let (files, bytes) = unread.get(&task.name).copied().unwrap_or_default();
+            let bytes = bytes + in_flight.get(&task.name).copied().unwrap_or_default();
+            metrics::gauge(&list::UNREAD_BYTES, &[&task.name]).set(bytes as f64);
+            metrics::gauge(&list::FILES, &[&task.name, "followed"]).set(files as f64);
+        }
+    }
+}

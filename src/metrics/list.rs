@@ -58,6 +58,8 @@ metrics! {
     BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
     BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");
     BACKOFF_SECONDS = Metric::gauge("logdrive_backoff_seconds", &[], "How long the sink waits now before it tries again; 0 when it doesn't.");
+    STORE_BYTES = Metric::gauge("logdrive_store_bytes", &[], "The size of the embedded store on disk, without what is deleted and will leave.");
+    EXPIRED_DOCUMENTS = Metric::counter("logdrive_store_expired_documents_total", &[], "Documents that were deleted from the embedded store because it had outgrown its limit.");
     DEAD_LETTERS = Metric::counter("logdrive_dead_letters_total", &["reason"], "Documents and records put in the dead-letter topic, by reason.");
 
     // Answers.

@@ -15,8 +15,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Query as Extract, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Query, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -102,12 +102,21 @@ impl Api {
     }
 }
 
-async fn search(State(api): State<Arc<Api>>, Extract(parameters): Extract<Parameters>) -> Answer<answer::Page> {
+async fn search(State(api): State<Arc<Api>>, parameters: Parameters) -> Answer<answer::Page> {
     let Asked { query, question } = refused("search", parameters.question())?;
     let page = refused("search", parameters.page())?;
     let cut_bytes = refused("search", parameters.cut_bytes())?;
     let (found, took_ms) = api.ask("search", api.store.find(&query, &page)).await?;
     Ok(Json(answer::Page::new(found, &query, cut_bytes, question, took_ms)))
+}
+
+impl<S: Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let read = Query::try_from_uri(&parts.uri).map(|Query(parameters)| parameters);
+        read.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))
+    }
 }
 
 /// A store's answer and how long it took.
@@ -118,20 +127,20 @@ struct Timed<T> {
     took_ms: f64,
 }
 
-async fn histogram(State(api): State<Arc<Api>>, Extract(parameters): Extract<Parameters>) -> Answer<Timed<Histogram>> {
+async fn histogram(State(api): State<Arc<Api>>, parameters: Parameters) -> Answer<Timed<Histogram>> {
     let asked = refused("histogram", parameters.question())?;
     let buckets = refused("histogram", parameters.buckets())?;
     let (answer, took_ms) = api.ask("histogram", api.store.histogram(&asked.query, buckets)).await?;
     Ok(Json(Timed { answer, took_ms }))
 }
 
-async fn count(State(api): State<Arc<Api>>, Extract(parameters): Extract<Parameters>) -> Answer<Timed<Total>> {
+async fn count(State(api): State<Arc<Api>>, parameters: Parameters) -> Answer<Timed<Total>> {
     let asked = refused("count", parameters.question())?;
     let (answer, took_ms) = api.ask("count", api.store.count(&asked.query)).await?;
     Ok(Json(Timed { answer, took_ms }))
 }
 
-async fn parse(Extract(parameters): Extract<Parameters>) -> Answer<answer::Question> {
+async fn parse(parameters: Parameters) -> Answer<answer::Question> {
     Ok(Json(parameters.question()?.question))
 }
 

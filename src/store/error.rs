@@ -30,7 +30,7 @@ pub struct Hint {
 /// A whole text to take instead of the one that was given.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Fix {
-    /// What the change does, for a button.
+    /// What the change does, for a button; the new text itself where that says it best.
     pub label: String,
     /// The text after the change.
     pub query: String,
@@ -40,8 +40,9 @@ impl Fix {
     /// Puts `new` in place of `span` in `text`.
     pub(super) fn replace(text: &str, span: Range<usize>, new: &str) -> Self {
         let query = format!("{}{new}{}", &text[..span.start], &text[span.end..]);
-        let label = if new.is_empty() { "leave it out".to_owned() } else { new.to_owned() };
-        Self { label, query: query.trim().to_owned() }
+        let query = query.trim().to_owned();
+        let label = if new.is_empty() { "leave it out".to_owned() } else { query.clone() };
+        Self { label, query }
     }
 
     /// The same change under another label.

@@ -240,7 +240,9 @@ impl<'a> Parser<'a> {
                 tests.extend(self.test(name, value, place)?);
             }
         }
-        if self.parsed.as_text.len() < HINTS_MAX {
+        // A short name or a dotted one is surely meant as a field; `localhost:9092` may not be.
+        let doubtful = !field.exact && alias::fields(&field.name).is_none() && !field.name.contains('.');
+        if doubtful && self.parsed.as_text.len() < HINTS_MAX {
             let text = quote(&self.text[span.clone()]);
             let label = format!("search for the text {text}");
             self.parsed.as_text.push(Fix::replace(self.text, span.clone(), &text).labelled(&label));

@@ -22,6 +22,9 @@ use super::{
 };
 use patch::{blank_numbers, mend_surrogates, string_end};
 
+/// Memory grown for lines longer than this is given back: a tape takes up to 24 times what its line does.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
 /// A member at the root of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -119,6 +122,7 @@ impl Reader {
     /// Reads a line, which is changed by it. Whether it is a JSON object within the limits; if it is not, the
     /// tags say why. What the line was is in [`Reader::original`] either way.
     pub fn read(&mut self, line: &mut [u8]) -> bool {
+        self.shrink();
         self.tags = Tags::NONE;
         self.is_kept = false;
         self.has_lone_surrogates = false;
@@ -136,6 +140,18 @@ impl Reader {
             }
         }
         result.is_ok()
+    }
+
+    /// Gives back what a long line before this one took.
+    fn shrink(&mut self) {
+        if self.tape.0.capacity() > KEPT_BYTES_MAX {
+            self.tape = Tape(Vec::new());
+            self.buffers = Buffers::default();
+        }
+        for memory in [&mut self.kept, &mut self.patched] {
+            memory.clear();
+            memory.shrink_to(KEPT_BYTES_MAX);
+        }
     }
 
     fn look(&mut self, line: &mut [u8]) -> Result<(), Refused> {
@@ -161,7 +177,6 @@ impl Reader {
             self.kept = text.into_bytes();
             self.tags.add(Tags::INVALID_UTF8);
         }
-        self.patched.clear();
         self.patched.extend_from_slice(&self.kept);
         mend_surrogates(&mut self.patched);
         if self.patched.len() > self.limits.bytes_max || !blank_numbers(&mut self.patched) {
@@ -171,7 +186,6 @@ impl Reader {
     }
 
     fn keep(&mut self, line: &[u8]) {
-        self.kept.clear();
         self.kept.extend_from_slice(line);
         self.is_kept = true;
     }

@@ -121,14 +121,16 @@ impl Clock {
         }
     }
 
-    /// The moment of a time without a year: the last one that is at most a day after the reading. February 29
-    /// may be eight years back.
+    /// The moment of a time without a year: the last one that is not more than a day after the reading, give or
+    /// take the zone. February 29 may be eight years back.
     fn nearest(&mut self, civil: Civil) -> Option<Moment> {
         const DAY: i64 = 86_400;
-        (self.read_year - 8..=self.read_year + 1).rev().find_map(|year| {
-            let second = self.second(&Civil { year: i16::try_from(year).ok(), ..civil })?;
-            (second <= self.read_second + DAY).then_some(Moment::new(second, civil.nanos, civil.digits)?)
-        })
+        let latest = self.read_second + DAY;
+        let civil = (self.read_year - 8..=self.read_year + 1).rev().find_map(|year| {
+            let civil = Civil { year: i16::try_from(year).ok(), ..civil };
+            (civil.local_second()? <= latest).then_some(civil)
+        })?;
+        Moment::new(self.second(&civil)?, civil.nanos, civil.digits)
     }
 
     /// The seconds since 1970 of a time with a year; none if its day doesn't exist.

@@ -89,19 +89,38 @@ struct Told<'a> {
     error: Option<ToldError<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct ToldError<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    caused_by: Option<Cause<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Cause<'a> {
+    #[serde(borrow, default)]
+    reason: Option<Cow<'a, str>>,
+}
+
+impl ToldError<'_> {
+    /// OpenSearch says only "failed to parse" and leaves what there is to know to the cause.
+    fn text(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match self.caused_by.as_ref().and_then(|cause| cause.reason.as_deref()) {
+            Some(cause) => cut(&format!("{reason}: {cause}")).to_owned(),
+            None => cut(reason).to_owned(),
+        }
+    }
 }
 
 impl Told<'_> {
     /// `None` if it was created. What is neither clearly done nor clearly refused is sent again: a document
     /// must not be given up, or called done, for a reason that has nothing to do with it.
     fn outcome(self) -> Option<Outcome> {
-        let error = self.error.unwrap_or(ToldError { kind: Cow::Borrowed(""), reason: None });
+        let error = self.error.unwrap_or_default();
         let kind = &*error.kind;
         if matches!(self.status, 200 | 201) && kind.is_empty() {
             return None;
@@ -109,8 +128,7 @@ impl Told<'_> {
         if self.status == 409 && kind == "version_conflict_engine_exception" {
             return Some(Outcome::Duplicate);
         }
-        let text = error.reason.as_deref().map_or("", cut).to_owned();
-        let reason = Box::new(Reason { status: self.status, kind: kind.to_owned(), text });
+        let reason = Box::new(Reason { status: self.status, kind: kind.to_owned(), text: error.text() });
         let is_refused =
             matches!(self.status, 400..500) && !is_temporary(self.status) && !is_circumstance(self.status, kind);
         Some(if is_refused { Outcome::Refused(reason) } else { Outcome::Again(reason) })
@@ -195,11 +213,12 @@ mod tests {
             {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: exists"}}},
             {"create":{"error":{"reason":"busy","type":"es_rejected_execution_exception","x":{}},"status":429}},
             {"index":{"_id":"4","status":200}},
-            {"create":{"status":400,"error":{"type":"document_parsing_exception","reason":null}}}]}"#;
+            {"create":{"status":400,"error":{"type":"document_parsing_exception","reason":null,
+                "caused_by":{"reason":"why"}}}}]}"#;
         let outcomes = Outcomes::read(answer, 5).unwrap();
         assert_eq!((outcomes.items, outcomes.created()), (5, 2));
         let again = Reason { status: 429, kind: "es_rejected_execution_exception".into(), text: "busy".into() };
-        let refused = Reason { status: 400, kind: "document_parsing_exception".into(), text: String::new() };
+        let refused = Reason { status: 400, kind: "document_parsing_exception".into(), text: ": why".into() };
         assert_eq!(
             outcomes.others,
             [(1, Outcome::Duplicate), (2, Outcome::Again(Box::new(again))), (4, Outcome::Refused(Box::new(refused)))]

@@ -6,6 +6,8 @@
 
 mod answer;
 mod body;
+#[cfg(test)]
+mod faults;
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -57,7 +59,9 @@ impl Sender {
     /// none can be made, for want of a template, no index is made instead.
     #[must_use]
     pub fn new(client: Client, server: &Server, settings: &Settings, data_stream: bool) -> Self {
-        let mut path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason".to_owned();
+        let mut path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
+                        items.*.error.caused_by.reason"
+            .to_owned();
         if data_stream && server.flavor == Flavor::Elasticsearch && server.version >= (8, 13, 0) {
             path.push_str("&require_data_stream=true");
         }

@@ -238,12 +238,17 @@ async fn check(store: &super::Embedded, query: &Query, documents: &[Map<String, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // A case is a store and forty questions.
+        cases: ProptestConfig::default().cases / 16,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn answers_are_those_of_the_plain_definition(
         documents in vec(document(), 0..60),
-        queries in vec(query(), 60),
+        queries in vec(query(), 40),
     ) {
         let documents = with_places_of_their_own(documents);
         let dir = tempfile::tempdir().expect("a directory");

@@ -15,12 +15,12 @@ async fn documents_and_positions_are_there_together_after_a_crash_or_not_at_all(
     assert_eq!(writer.commit().unwrap(), 1);
     add(&mut writer, &line(2, 10, "not committed"));
     writer.moved(stream(1), 24);
-    assert_eq!(writer.position(stream(1)), Some(24));
+    assert_eq!(writer.positions()[&stream(1)], 10);
     drop(writer);
 
     let mut writer = open(dir.path());
     assert_eq!(*writer.start(), Start::Resumed);
-    assert_eq!(writer.position(stream(1)), Some(10));
+    assert_eq!(writer.positions()[&stream(1)], 10);
     let store = writer.embedded().unwrap();
     assert_eq!(count(&store).await, 1);
 
@@ -30,7 +30,7 @@ async fn documents_and_positions_are_there_together_after_a_crash_or_not_at_all(
     writer.commit().unwrap();
     drop(writer);
     let writer = open(dir.path());
-    assert_eq!((writer.position(stream(1)), writer.position(stream(2))), (None, Some(5)));
+    assert_eq!(*writer.positions(), [(stream(2), 5)].into());
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_store_that_has_grown_too_large_loses_its_oldest_documents() {
     let newest = store_len(&store, 1_790_020_000 - left as i64).await;
     assert_eq!(newest, left, "those left are the newest");
     assert!(writer.expire().unwrap().bytes < 400 << 10);
-    assert_eq!(writer.position(stream(1)), Some(19_999));
+    assert_eq!(writer.positions()[&stream(1)], 19_999);
 }
 
 async fn store_len(store: &Embedded, since_second: i64) -> u64 {

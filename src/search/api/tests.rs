@@ -146,6 +146,7 @@ async fn wrong_parameters_are_named() {
         ("tz=Moon/Sea", "Moon/Sea"),
         ("since=1h&until=2h", "empty"),
         ("cut=1", "cut=1"),
+        ("q=a&q=b", "duplicate"),
     ] {
         let (status, body) = get(Memory::lines(1), &format!("api/search?{parameters}")).await;
         assert_eq!((status, &body["code"]), (400, &json!("bad_request")), "{parameters}");

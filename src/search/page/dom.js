@@ -20,6 +20,15 @@ function fill(element, attributes, children) {
   return element;
 }
 
+/** A number with thin spaces between thousands. */
+export const number = (count) => count.toLocaleString("en").replaceAll(",", "\u202f");
+
+/** Two sheets: copy. */
+export function copyIcon() {
+  const sheet = (x, y) => svg("rect", { x, y, width: 7.5, height: 8.5, rx: 1.5 });
+  return svg("svg", { class: "icon", viewBox: "0 0 14 14", "aria-hidden": "true" }, sheet(1.5, 1.5), sheet(5, 4));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 // Control characters, and marks that turn the direction of writing: shown, not obeyed.
@@ -39,10 +48,11 @@ export function appendText(parent, text) {
 
 const name = (char) => `U+${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
+const NAMES = ("NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US").split(" ");
+
 function picture(char) {
   const code = char.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  return code === 0x7f ? "\u2421" : name(char);
+  return NAMES[code] ?? (code === 0x7f ? "DEL" : name(char));
 }
 
 /** Copies text; where the clipboard is refused (plain HTTP), by a selection. */

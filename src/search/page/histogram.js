@@ -1,6 +1,6 @@
 // Hits over time, stacked by level; a drag chooses a window.
 
-import { el, svg } from "./dom.js";
+import { el, number, svg } from "./dom.js";
 import { full, span, ticks } from "./time.js";
 
 /** Most severe first: it stands at the bottom, where heights compare. */
@@ -25,6 +25,7 @@ export class Histogram {
 
   show(data, zone) {
     Object.assign(this, { data, zone, note: null });
+    this.tip.hidden = true;
     this.draw();
   }
 
@@ -40,6 +41,7 @@ export class Histogram {
   }
 
   draw() {
+    this.box.hidden = !this.range && !this.note;
     const { clientWidth: width, clientHeight: height } = this.box;
     if (!this.range || !width) {
       this.box.replaceChildren(...(this.note ? [el("p", { class: "note" }, this.note)] : []));
@@ -62,7 +64,7 @@ export class Histogram {
     }
     const gap = this.step > 4 ? 1 : 0;
     buckets.forEach((bucket, index) => this.bar(canvas, bucket, index * this.step, this.step - gap, floor, (floor - TOP) / most));
-    canvas.append(svg("text", { x: 0, y: 9 }, most.toLocaleString("en").replaceAll(",", "\u202f")));
+    canvas.append(svg("text", { x: 0, y: 9 }, number(most)));
     this.shade = svg("rect", { y: 0, height: floor, width: 0 });
     canvas.append(this.shade);
     this.box.replaceChildren(canvas, this.tip);
@@ -133,7 +135,7 @@ export class Histogram {
       sum.count += bucket.count;
       for (const [level, count] of Object.entries(bucket.levels)) sum.levels[level] = (sum.levels[level] ?? 0) + count;
     }
-    const lines = parts(sum).map(([level, count]) => el("div", { "data-level": level }, el("i"), `${count.toLocaleString("en")} ${level || "without level"}`));
+    const lines = parts(sum).map(([level, count]) => el("div", { "data-level": level }, el("i"), `${number(count)} ${level || "without level"}`));
     const begin = start_ms + from * width_ms;
     const head = `${full(begin, this.zone)} · ${span((to - from + 1) * width_ms)}`;
     this.tip.replaceChildren(el("b", {}, head), ...(lines.length ? lines : [el("div", {}, "no hits")]));

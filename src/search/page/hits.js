@@ -1,6 +1,6 @@
 // The lines that were found: dense rows that open to all their fields.
 
-import { appendText, byId, copy, el, placeBeside } from "./dom.js";
+import { appendText, byId, copy, copyIcon, el, number, placeBeside } from "./dom.js";
 import { LEVELS } from "./histogram.js";
 import { clock, day, full } from "./time.js";
 
@@ -14,6 +14,8 @@ export function field(source, name) {
   return undefined;
 }
 
+const base = (path) => String(path ?? "").split("/").pop();
+
 /** The list of rows; `act` has `narrow(name, value, without)`, `whole(hit)` and `link(hit)`. */
 export class Hits {
   constructor(list, act) {
@@ -25,6 +27,7 @@ export class Hits {
   clear() {
     this.list.replaceChildren();
     this.lastDay = "";
+    this.widths = {};
   }
 
   append(hits, zone) {
@@ -35,7 +38,16 @@ export class Hits {
       if (today !== this.lastDay) rows.append(el("li", { class: "day" }, (this.lastDay = today)));
       rows.append(this.row(hit));
     }
+    this.fit("--host", hits.map((hit) => field(hit.source, "host.name")));
+    this.fit("--file", hits.map((hit) => base(field(hit.source, "log.file.path"))));
     this.list.append(rows);
+  }
+
+  /** Makes a column as wide as its longest text, within limits; it never gets narrower under the eye. */
+  fit(column, texts) {
+    const longest = Math.max(0, ...texts.map((text) => String(text ?? "").length));
+    this.widths[column] = Math.max(this.widths[column] ?? 4, Math.min(longest, 22));
+    this.list.style.setProperty(column, `${this.widths[column]}ch`);
   }
 
   row(hit) {
@@ -50,7 +62,7 @@ export class Hits {
         el("button", { type: "button", class: "time", "aria-expanded": "false", title: `${full(time, this.zone)} (${hit.time})` }, clock(time, this.zone)),
         value("level", "log.level", level, text("log.level")),
         value("host", "host.name", text("host.name"), text("host.name")),
-        value("file", "log.file.path", path.split("/").pop(), path),
+        value("file", "log.file.path", base(path), path),
         this.message(hit)));
     item.hit = hit;
     return item;
@@ -66,7 +78,7 @@ export class Hits {
       at = end;
     }
     appendText(box, text.slice(at));
-    if (hit.cut?.message) box.append(el("span", { class: "cut" }, ` … ${hit.cut.message.toLocaleString("en")} bytes; open the line to load all`));
+    if (hit.cut?.message) box.append(el("span", { class: "cut" }, ` … ${number(hit.cut.message)} bytes; open the line to load all`));
     return box;
   }
 
@@ -101,7 +113,7 @@ export class Hits {
       const acts = [
         button("+", "only with this value", () => this.act.narrow(name, value, false)),
         button("−", "without this value", () => this.act.narrow(name, value, true)),
-        button("⧉", "copy the value", () => copy(shown)),
+        button(copyIcon(), "copy the value", () => copy(shown)),
       ];
       const filterable = value !== null && typeof value !== "object" && shown.length <= 500 && name !== "@timestamp";
       return el("tr", {},
@@ -122,9 +134,9 @@ export class Hits {
       el("button", { type: "button", role: "menuitem", click: () => { menu.hidePopover(); run(); anchor.focus(); } }, label);
     menu.replaceChildren(
       el("p", {}, `${name}: ${value}`),
-      item("+  only with this", () => this.act.narrow(name, value, false)),
-      item("−  without this", () => this.act.narrow(name, value, true)),
-      item("⧉  copy", () => copy(value)));
+      item("+ Only with this", () => this.act.narrow(name, value, false)),
+      item("− Without this", () => this.act.narrow(name, value, true)),
+      item("Copy", () => copy(value)));
     menu.showPopover();
     placeBeside(menu, anchor);
     menu.querySelector("button").focus();

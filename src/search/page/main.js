@@ -1,11 +1,11 @@
 // The page: its state is its address; each change of it asks anew.
 
 import { ask } from "./api.js";
-import { byId, copy, el, placeBeside } from "./dom.js";
+import { byId, copy, el, number, placeBeside } from "./dom.js";
 import { narrowed, term, withoutWindow } from "./edit.js";
 import { Histogram, LEVELS } from "./histogram.js";
 import { field, Hits } from "./hits.js";
-import { LOCAL, full } from "./time.js";
+import { LOCAL, full, typed } from "./time.js";
 
 const PAGE = 100;
 /** Longer values are shown cut until their line is opened, so that no document can stop the page. */
@@ -25,7 +25,6 @@ const histogram = new Histogram(byId("histogram"), (since, until) => {
 const hits = new Hits(byId("hits"), { narrow, whole, link });
 
 const zone = () => state.tz || LOCAL;
-const number = (count) => count.toLocaleString("en").replaceAll(",", "\u202f");
 
 /** Changes the state, puts it into the address, and asks. */
 function go(change) {
@@ -87,7 +86,8 @@ function show() {
   document.title = state.q ? `${state.q} · logdrive` : "logdrive";
   byId("problem").hidden = byId("hints").hidden = byId("empty").hidden = byId("more").hidden = true;
   byId("query").removeAttribute("aria-invalid");
-  byId("zone").textContent = state.tz === "UTC" ? "UTC" : "Local";
+  byId("zone").textContent = zone();
+  byId("zone").hidden = LOCAL === "UTC";
   byId("hits").classList.toggle("wrap", !state.nowrap);
   byId("wrap").setAttribute("aria-pressed", String(!state.nowrap));
   byId("range-label").textContent = rangeLabel(state.since, state.until);
@@ -95,7 +95,7 @@ function show() {
 }
 
 function rangeLabel(since, until) {
-  const time = (text) => (/^\d{4}-\d\d-\d\dT.*Z$/.test(text) ? full(new Date(text), zone()) : text);
+  const time = (text) => typed(text, zone());
   if (!since && !until) return "All time";
   if (!until) return /^\d+[a-z]+$/.test(since) ? `Last ${since}` : `Since ${time(since)}`;
   if (!since) return `Until ${time(until)}`;
@@ -139,7 +139,7 @@ async function older() {
 
 async function drawHistogram(signal) {
   try {
-    const buckets = Math.max(20, Math.min(Math.floor(byId("histogram").clientWidth / 7), 240));
+    const buckets = Math.max(20, Math.min(Math.floor(byId("overview").clientWidth / 7), 240));
     const data = await ask("histogram", { ...parameters(), buckets }, signal);
     if (data.buckets.length) histogram.show(data, zone());
     else histogram.say("");
@@ -209,7 +209,10 @@ async function explainEmpty(asked, signal) {
   if (windowed) {
     const outside = await ask("count", { q: asked.query }, signal).catch(() => null);
     if (signal.aborted) return;
-    if (outside?.count) {
+    if (outside && !outside.count) {
+      box.querySelector("h2").textContent = "Nothing found";
+      box.querySelector("p").textContent = "No line matches all that is asked for, in this window or outside of it.";
+    } else if (outside) {
       box.querySelector("p").textContent = `${number(outside.count)}${outside.exact ? "" : "+"} ${outside.count === 1 ? "line matches" : "lines match"} outside of it.`;
       const all = el("button", { type: "button", class: "primary fix", click: () => go({ q: withoutWindow(state.q), since: "", until: "" }) }, "Search all time");
       box.append(el("div", { class: "fixes" }, all));
@@ -312,7 +315,7 @@ function setUp() {
   });
   byId("ranges").addEventListener("beforetoggle", (event) => {
     if (event.newState !== "open") return;
-    [form.since.value, form.until.value] = [state.since, state.until];
+    [form.since.value, form.until.value] = [typed(state.since, zone()), typed(state.until, zone())];
     for (const button of form.querySelectorAll("[data-since]")) {
       button.setAttribute("aria-pressed", String(button.dataset.since === state.since && !state.until));
     }

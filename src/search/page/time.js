@@ -17,6 +17,13 @@ export const clock = (time, zone) => format(zone, { ...CLOCK, fractionalSecondDi
 export const date = (time, zone) => format(zone, DATE).format(time);
 export const full = (time, zone) => `${date(time, zone)} ${format(zone, CLOCK).format(time)}`;
 
+/** A moment as one would type it in the zone; other texts as they are. */
+export function typed(text, zone) {
+  if (!/^\d{4}-\d\d-\d\dT.*Z$/.test(text)) return text;
+  const time = new Date(text);
+  return time % 1000 ? `${date(time, zone)} ${clock(time, zone)}` : full(time, zone);
+}
+
 export function day(time, zone) {
   const long = { weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: zone };
   return new Intl.DateTimeFormat("en-GB", long).format(time);

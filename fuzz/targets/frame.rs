@@ -1,0 +1,64 @@
+//! Reading a record never panics, whatever its headers and value are; what was packed is read back as it was; a
+//! byte changed on the way is noticed or changes nothing but what it says.
+#![no_main]
+
+use std::path::PathBuf;
+
+use libfuzzer_sys::fuzz_target;
+use logdrive::{
+    batcher::frame::{self, META_HEADER, Meta, Segment, VERSION, VERSION_HEADER},
+    record::{FileId, Part, Stream},
+    splitter,
+};
+
+fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
+    let (meta, value, at, flip) = input;
+    let mut text = Vec::new();
+
+    // Headers and value from anywhere.
+    let headers = |name: &str| match name {
+        VERSION_HEADER => Some(&b"1"[..]),
+        META_HEADER => Some(meta),
+        _ => None,
+    };
+    if let Ok(read) = frame::decode(headers, &value, &mut text) {
+        assert_eq!(read.segments.iter().map(|segment| segment.bytes).sum::<u64>(), text.len() as u64);
+    }
+
+    // A record of ours: whole lines, and one part of a line behind them.
+    let whole = splitter::whole_lines(&value);
+    let mut segments = Vec::new();
+    for (range, part) in [(0..whole, Part::Whole), (whole..value.len(), Part::First)] {
+        if !range.is_empty() {
+            let bytes = &value[range.clone()];
+            segments.push(Segment {
+                stream: Stream { file: FileId(7), generation: 1 },
+                path: PathBuf::from("/var/log/a.log"),
+                offset: range.start as u64,
+                bytes: bytes.len() as u64,
+                lines: splitter::count(bytes).max(1),
+                part,
+            });
+        }
+    }
+    let meta = Meta {
+        version: VERSION,
+        host: "host".to_owned(),
+        machine: "machine".to_owned(),
+        task: "task".to_owned(),
+        read_at: jiff::Timestamp::UNIX_EPOCH,
+        segments,
+    };
+    let mut packed = frame::encode(&meta, &value);
+    let read = frame::decode(|name| packed.header(name), &packed.value, &mut text);
+    assert_eq!(read, Ok(meta.clone()));
+    assert_eq!(text, value);
+
+    if !packed.value.is_empty() {
+        let at = at % packed.value.len();
+        packed.value[at] ^= flip;
+        if frame::decode(|name| packed.header(name), &packed.value, &mut text).is_ok() {
+            assert_eq!(text, value, "a changed byte changed the text unnoticed");
+        }
+    }
+});

@@ -1,0 +1,192 @@
+//! The packed format against records that stand in files: this program and an independent decoder, written in Python
+//! from `docs/wire-format.md` alone, must read the same out of each, or both refuse it.
+//!
+//! `LOGDRIVE_WRITE_VECTORS=1 cargo test --test wire` makes the files anew.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use logdrive::{
+    batcher::frame::{self, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
+    record::{FileId, Part, Stream},
+};
+use serde::{Deserialize, Serialize};
+
+/// A record in a file, with what is to be read out of it.
+#[derive(Serialize, Deserialize)]
+struct Vector {
+    about: String,
+    headers: BTreeMap<String, String>,
+    value: String,
+    /// The text, as a piece and how often it stands there; none if the record is to be refused.
+    text: Option<(String, usize)>,
+}
+
+impl Vector {
+    fn new(about: &str, packed: &Packed, text: Option<(&[u8], usize)>) -> Self {
+        let headers = packed.headers.iter().map(|(name, value)| ((*name).to_owned(), BASE64_STANDARD.encode(value)));
+        Self {
+            about: about.to_owned(),
+            headers: headers.collect(),
+            value: BASE64_STANDARD.encode(&packed.value),
+            text: text.map(|(piece, count)| (BASE64_STANDARD.encode(piece), count)),
+        }
+    }
+
+    fn expected(&self) -> Option<Vec<u8>> {
+        self.text.as_ref().map(|(piece, count)| bytes(piece).repeat(*count))
+    }
+}
+
+fn bytes(base64: &str) -> Vec<u8> {
+    BASE64_STANDARD.decode(base64).expect("the vectors hold base64")
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
+}
+
+fn stored() -> Vec<(PathBuf, Vector)> {
+    let entries = fs::read_dir(directory()).expect("the directory of the vectors");
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "the vectors are gone");
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("readable");
+        let vector = serde_json::from_str(&text).expect("a vector");
+        (path, vector)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn segment(file: u128, path: &[u8], offset: u64, text: &[u8], part: Part) -> Segment {
+    let newlines = text.iter().filter(|byte| **byte == b'\n').count() as u32;
+    Segment {
+        stream: Stream { file: FileId(file), generation: 2 },
+        path: std::ffi::OsString::from_vec(path.to_vec()).into(),
+        offset,
+        bytes: text.len() as u64,
+        lines: if part == Part::Whole { newlines } else { 1 },
+        part,
+    }
+}
+
+fn meta(segments: Vec<Segment>) -> Meta {
+    Meta {
+        version: frame::VERSION,
+        host: "web-1".to_owned(),
+        machine: "9b0c2e7d5f1a4c3e8d6b7a5f4e3d2c1b".to_owned(),
+        task: "nginx".to_owned(),
+        read_at: "2026-01-31T12:34:56.789Z".parse().expect("a time"),
+        segments,
+    }
+}
+
+/// The vectors as this program writes them, by the names of their files.
+fn made() -> Vec<(&'static str, Vector)> {
+    const FILE: u128 = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef;
+    let mut vectors = Vec::new();
+
+    let (access, error): (&[u8], &[u8]) = (b"GET / 200\r\n\nGET /a 404\n", b"\x00\xff not text\n");
+    let text = [access, error].concat();
+    let segments = vec![
+        segment(FILE, b"/var/log/nginx/access.log", 4096, access, Part::Whole),
+        segment(FILE + 1, b"/var/log/nginx/error.log", 0, error, Part::Whole),
+    ];
+    let lines = frame::encode(&meta(segments), &text);
+    let good = |about, packed: &Packed| Vector::new(about, packed, Some((&text, 1)));
+    let bad = |about, packed: &Packed| Vector::new(about, packed, None);
+    vectors.push(("lines.json", good("whole lines of two files; CRLF, an empty line, NUL and broken UTF-8", &lines)));
+
+    let parts: [(&[u8], Part); 4] =
+        [(b"begin", Part::First), (b" and ", Part::Middle), (b"end\n", Part::Last), (b"next\n", Part::Whole)];
+    let mut offset = 100;
+    let segments = parts.map(|(text, part)| {
+        offset += text.len() as u64;
+        segment(FILE, b"/srv/app.log", offset - text.len() as u64, text, part)
+    });
+    let text = parts.map(|(text, _)| text).concat();
+    let packed = frame::encode(&meta(segments.into()), &text);
+    vectors.push(("parts.json", Vector::new("a line in three parts, then a whole one", &packed, Some((&text, 1)))));
+
+    let packed = frame::encode(&meta(vec![segment(FILE, b"/tmp/\xe9t\xe9\n\".log", 0, b"x\n", Part::Whole)]), b"x\n");
+    vectors.push(("path.json", Vector::new("a path that is not UTF-8", &packed, Some((b"x\n", 1)))));
+
+    let piece = b"the same line over and over again, for more than one block of the frame\n";
+    let text = piece.repeat(9000);
+    let packed = frame::encode(&meta(vec![segment(FILE, b"/srv/app.log", 1 << 40, &text, Part::Whole)]), &text);
+    vectors.push(("blocks.json", Vector::new("a frame of several blocks", &packed, Some((piece, 9000)))));
+
+    let changed = |change: &dyn Fn(&mut Packed)| {
+        let mut packed = lines.clone();
+        change(&mut packed);
+        packed
+    };
+    let version = changed(&|packed| packed.headers[0].1 = b"2".to_vec());
+    vectors.push(("bad-version.json", bad("a later version", &version)));
+    let headless = changed(&|packed| packed.headers.retain(|(name, _)| *name != META_HEADER));
+    vectors.push(("bad-no-meta.json", bad("no metadata", &headless)));
+    let foreign = changed(&|packed| packed.headers.retain(|(name, _)| *name != VERSION_HEADER));
+    vectors.push(("bad-no-version.json", bad("no version", &foreign)));
+    let cut = changed(&|packed| packed.value.truncate(packed.value.len() - 4));
+    vectors.push(("bad-cut.json", bad("the frame's end mark is cut off", &cut)));
+    let trailing = changed(&|packed| packed.value.push(0));
+    vectors.push(("bad-trailing.json", bad("a byte behind the frame", &trailing)));
+    let flipped = changed(&|packed| packed.value[13] ^= 1);
+    vectors.push(("bad-flipped.json", bad("a flipped bit, which a block's checksum shows", &flipped)));
+    let other = |segments| frame::encode(&meta(segments), b"one\ntwo\n");
+    let short = other(vec![segment(FILE, b"/a", 0, b"one\n", Part::Whole)]);
+    vectors.push(("bad-longer.json", bad("more text than the segments say", &short)));
+    let inner = other(vec![segment(FILE, b"/a", 0, b"one\ntwo\n", Part::First)]);
+    vectors.push(("bad-part.json", bad("a line ends within a first part", &inner)));
+    vectors
+}
+
+fn decode(vector: &Vector) -> Option<(Meta, Vec<u8>)> {
+    let headers: BTreeMap<&str, Vec<u8>> = vector.headers.iter().map(|(name, value)| (&**name, bytes(value))).collect();
+    let mut text = Vec::new();
+    let header = |name: &str| headers.get(name).map(Vec::as_slice);
+    frame::decode(header, &bytes(&vector.value), &mut text).ok().map(|meta| (meta, text))
+}
+
+#[test]
+fn the_stored_records_are_read_as_they_were_meant_and_written_so_today() {
+    if env::var_os("LOGDRIVE_WRITE_VECTORS").is_some() {
+        for (name, vector) in made() {
+            let json = serde_json::to_string_pretty(&vector).expect("plain data") + "\n";
+            fs::write(directory().join(name), json).expect("writable");
+        }
+    }
+    let (stored, made) = (stored(), made());
+    assert_eq!(stored.len(), made.len(), "a vector is missing or nobody makes it");
+    for (path, vector) in stored {
+        let read = decode(&vector);
+        assert_eq!(read.as_ref().map(|(_, text)| text), vector.expected().as_ref(), "{}", path.display());
+        // The compressor may pack otherwise some day; what it packs and what the headers say may not change.
+        let today = made.iter().find(|(name, _)| path.ends_with(name)).expect("a vector that is made");
+        assert_eq!((&today.1.headers, today.1.expected()), (&vector.headers, vector.expected()), "{}", path.display());
+        assert_eq!(decode(&today.1), read, "{}", path.display());
+    }
+}
+
+#[test]
+fn an_independent_decoder_reads_the_same_out_of_the_stored_records_or_refuses_them_too() {
+    let python = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services/python")).arg("lz4==4.4.5").output();
+    let python = String::from_utf8(python.expect("a shell").stdout).expect("a path");
+    for (path, vector) in stored() {
+        let mut command = Command::new(python.trim());
+        let output = command.arg(directory().join("decode.py")).arg("--file").arg(&path).output().expect("a Python");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        match vector.expected() {
+            Some(text) => assert!(output.status.success() && output.stdout == text, "{}: {complaint}", path.display()),
+            None => assert!(complaint.starts_with("decode.py: ") && !output.status.success(), "{}", path.display()),
+        }
+    }
+}
