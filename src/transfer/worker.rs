@@ -299,11 +299,7 @@ impl Packer {
         self.budget.try_take(bytes).unwrap_or_else(|| {
             let since = Instant::now();
             let permit = self.runtime.block_on(self.budget.take(bytes));
-<<<<<<< HEAD
             self.waited.record(since.elapsed());
-=======
-            self.waited.record(since.elapsed().as_secs_f64());
->>>>>>> kafka
             permit
         })
     }
