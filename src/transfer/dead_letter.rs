@@ -228,8 +228,8 @@ impl Letter {
 }
 
 impl Content {
-    /// How many bytes can be cut.
-    fn bytes(&self) -> usize {
+    /// How many bytes can be cut: those of the document, or of the record's value.
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Document { json, .. } => json.len(),
             Self::Record { value, .. } => value.len(),
