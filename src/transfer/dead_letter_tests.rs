@@ -47,6 +47,7 @@ fn a_record_lies_in_its_letter_byte_for_byte() {
     let headers = vec![("name".to_owned(), Some(odd.clone())), ("name".to_owned(), None)];
     let letter = letter(Content::Record { key: Some(odd.clone()), headers, value: odd.clone() });
     let encoded = BASE64_STANDARD.encode(&odd);
+    assert_eq!(letter.key(), b"app/3/42");
     let value = read(&letter, None);
     assert_eq!((&value["kind"], &value["key"], &value["value"]), (&json!("record"), &json!(encoded), &json!(encoded)));
     assert_eq!(value["headers"], json!([["name", encoded], ["name", null]]));
