@@ -140,7 +140,7 @@ fn made() -> Vec<(&'static str, Vector)> {
     let trailing = changed(&|packed| packed.value.push(0));
     vectors.push(("bad-trailing.json", bad("a byte behind the frame", &trailing)));
     let flipped = changed(&|packed| packed.value[13] ^= 1);
-    vectors.push(("bad-flipped.json", bad("a flipped bit, which a block's checksum shows", &flipped)));
+    vectors.push(("bad-flipped.json", bad("a flipped bit, which the content's checksum shows", &flipped)));
     let other = |segments| frame::encode(&meta(segments), b"one\ntwo\n");
     let short = other(vec![segment(FILE, b"/a", 0, b"one\n", Part::Whole)]);
     vectors.push(("bad-longer.json", bad("more text than the segments say", &short)));

@@ -195,7 +195,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Other programs make other frames: linked blocks, no checksums, a content size. Without a block checksum
+    /// Other programs make other frames: linked blocks, no checksums, a content size. Without a checksum of blocks
     /// what was changed reaches the decompressor.
     #[test]
     fn a_frame_of_any_standard_form_is_read_and_a_damaged_one_is_never_a_panic(
@@ -264,7 +264,7 @@ fn each_kind_of_bad_record_is_told_from_the_others() {
     assert!(error_of(|packed| packed.value[0] = 0).contains("can't be decompressed"));
     assert!(
         error_of(|packed| packed.value[12] ^= 1).contains("can't be decompressed"),
-        "a block's checksum is checked"
+        "the content's checksum is checked"
     );
     let of = |meta: Meta, text: &[u8]| unpack(&frame::encode(&meta, text)).expect_err("they disagree").to_string();
     assert!(of(meta_of(7), b"hello\n").contains("shorter"));

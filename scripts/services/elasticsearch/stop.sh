@@ -14,6 +14,8 @@ for a in "$@"; do
   esac
 done
 
+exec 9>"$ES_DATA_DIR/run/start.lock"
+flock 9 # a start that is under way is stopped when it is done
 if is_ours; then
   pid=$(cat "$pid_file")
   kill -s "$sig" "$pid"

@@ -156,7 +156,7 @@ fn line(dice: &mut Dice, file: usize, number: usize, out: &mut Vec<u8>) {
         17 => format!(
             r#"{{"ts":"2026-11-{day}T{hour:02}:{minute:02}:{second:02}Z","lvl":"{level}","tag":"{tag}","msg":"{tag} for \"{name}\""}}"#
         ),
-        18 => format!("{tag}\t{}", word.repeat(dice.within(1..400) as usize)),
+        18 => format!("{tag}\t{}", format!("{word} ").repeat(dice.within(1..400) as usize)),
         _ => format!("  {tag} at com.example.{word}.run(Orders.java:{ms})  "),
     };
     out.extend_from_slice(line.as_bytes());

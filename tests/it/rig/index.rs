@@ -49,9 +49,8 @@ pub async fn wait_for(url: &str, indices: &str, count: usize) {
 /// How many documents can be found, after a refresh.
 pub async fn count_of(url: &str, indices: &str) -> usize {
     let client = reqwest::Client::new();
-    let refreshed = client.post(format!("{url}/{indices}/_refresh")).send().await.expect("the server is up");
     // On the way an index may be there whose shard is not yet.
-    if !refreshed.status().is_success() {
+    if !refresh(&client, url, indices).await {
         return 0;
     }
     let answer = client.get(format!("{url}/{indices}/_count")).send().await.expect("the server is up");
@@ -75,7 +74,7 @@ pub async fn each(url: &str, indices: &str, mut take: impl FnMut(Document)) {
         assert!(status.is_success(), "{status}: {answer}");
         answer
     };
-    ask(format!("{indices}/_refresh"), json!({})).await;
+    assert!(refresh(&client, url, indices).await, "no refresh of {indices}");
     let mut page = ask(format!("{indices}/_search?scroll=1m"), json!({ "size": 10_000, "sort": ["_doc"] })).await;
     loop {
         let hits = page["hits"]["hits"].as_array_mut().expect("hits");
@@ -85,6 +84,12 @@ pub async fn each(url: &str, indices: &str, mut take: impl FnMut(Document)) {
         hits.drain(..).map(document).for_each(&mut take);
         page = ask("_search/scroll".to_owned(), json!({ "scroll": "1m", "scroll_id": page["_scroll_id"] })).await;
     }
+}
+
+/// Makes everything that was indexed visible.
+async fn refresh(client: &reqwest::Client, url: &str, indices: &str) -> bool {
+    let answer = client.post(format!("{url}/{indices}/_refresh")).send().await.expect("the server is up");
+    answer.status().is_success()
 }
 
 fn document(mut hit: Value) -> Document {

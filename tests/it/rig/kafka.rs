@@ -25,13 +25,6 @@ pub struct Record {
     pub value: Vec<u8>,
 }
 
-impl Record {
-    /// The headers as text, for looking into them and for showing them.
-    pub fn headers_text(&self) -> BTreeMap<&str, String> {
-        self.headers.iter().map(|(name, value)| (&**name, String::from_utf8_lossy(value).into_owned())).collect()
-    }
-}
-
 /// Makes a topic.
 pub async fn create(servers: &str, topic: &str, partitions: i32) {
     let admin: AdminClient<_> = config(servers).create().expect("an admin client");

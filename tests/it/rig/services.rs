@@ -52,8 +52,8 @@ impl Broker {
             ("KAFKA_CONTROLLER_BASE_PORT", ports::free().to_string()),
             ("KAFKA_EXTRA_CONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties").to_owned()),
         ];
-        let servers = run("kafka/start.sh", &[], &environment);
         guard("kafka/stop.sh", &environment);
+        let servers = run("kafka/start.sh", &[], &environment);
         Self { servers, environment }
     }
 
@@ -76,9 +76,8 @@ fn search_server(flavor: &str) -> String {
         ("ES_TRANSPORT_PORT", ports::free().to_string()),
         ("ES_HEAP", "768m".to_owned()),
     ];
-    let url = run("elasticsearch/start.sh", &[], &environment);
     guard("elasticsearch/stop.sh", &environment);
-    url
+    run("elasticsearch/start.sh", &[], &environment)
 }
 
 /// Passes connections to `port` on to `server`, as long as it is not dropped: a server that comes up late.

@@ -141,7 +141,9 @@ impl Site {
         let config = self.dir.join("logdrive.toml");
         let text = toml::to_string(&self.config).expect("a table can be written");
         std::fs::write(&config, text).expect("the target directory can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logdrive"));
+        // However the tests end, no program stays behind.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_logdrive")]);
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("LOGDRIVE_")) {
             command.env_remove(key);
         }
