@@ -176,13 +176,13 @@ fn the_stored_records_are_read_as_they_were_meant_and_written_so_today() {
     }
 }
 
-/// `LOGDRIVE_TEST_PYTHON` names a Python that has the package `lz4`; `scripts/test` makes one.
 #[test]
-#[ignore = "needs a Python with lz4; scripts/test runs it"]
 fn an_independent_decoder_reads_the_same_out_of_the_stored_records_or_refuses_them_too() {
-    let python = env::var("LOGDRIVE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python =
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services/python")).arg("lz4==4.4.5").output();
+    let python = String::from_utf8(python.expect("a shell").stdout).expect("a path");
     for (path, vector) in stored() {
-        let mut command = Command::new(&python);
+        let mut command = Command::new(python.trim());
         let output = command.arg(directory().join("decode.py")).arg("--file").arg(&path).output().expect("a Python");
         let complaint = String::from_utf8_lossy(&output.stderr);
         match vector.expected() {

@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn a_query_may_exclude_words_and_options_may_follow_it() {
-        let typed = ["logdrive", "-v", "search", "timeout", "-healthcheck", "level>=warn", "--limit", "5", "-vv"];
+        let typed = ["logdrive", "search", "timeout", "-healthcheck", "level>=warn", "--limit", "5", "-vv"];
         let read = Arguments::read(typed.iter().map(Into::into)).expect("it can be typed like this");
         let Command::Search(search) = read.command else { panic!("it is a search") };
         assert_eq!((search.query.join(" ").as_str(), search.limit), ("timeout !healthcheck level>=warn", 5));
-        assert_eq!(read.verbose, 3);
+        assert_eq!(read.verbose, 2);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Every message that a configuration can be refused with, as a person sees it.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
+use toml::de::{DeTable, DeValue};
 
-use super::{Config, Target};
+use super::{Config, Target, check, schema::Schema};
 use crate::reader::Io;
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -241,4 +242,57 @@ fn an_empty_configuration_is_valid_and_says_what_a_command_lacks() {
     assert!(message.starts_with("some.toml: no task says what to collect\nhint: add one:\n"), "{message}");
     let message = config.for_transfer().map_err(|error| error.to_string()).expect_err("no topic");
     assert!(message.starts_with("some.toml: no topic is named\nhint: "), "{message}");
+}
+
+const SAMPLE: &str = include_str!("../../logdrive.sample.toml");
+
+#[test]
+fn the_sample_shows_the_defaults() {
+    let mut config = parse(SAMPLE, &[]).expect("the sample is valid");
+    let default = Config::default();
+    assert_eq!((config.agent.tasks.len(), config.transfer.topics.len()), (1, 1));
+    // What a sample has to show and nobody has by default.
+    config.agent.tasks.clear();
+    config.transfer.topics.clear();
+    config.data_dir.clone_from(&default.data_dir);
+    config.file = None;
+    config.written.clear();
+    assert_eq!(format!("{config:#?}"), format!("{default:#?}"));
+}
+
+#[test]
+fn the_sample_has_every_setting_and_no_other() {
+    // A setting that is commented out has no blank behind its `#`; of two that are alternatives the first counts.
+    let mut text = String::new();
+    for line in SAMPLE.lines() {
+        let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line);
+        if !bare.starts_with("settings = { ") {
+            text.push_str(bare);
+            text.push('\n');
+        }
+    }
+    let table = DeTable::parse(&text).expect("TOML");
+    let (schema, mut problems) = (Schema::of::<Config>(), Vec::new());
+    check::table(table.get_ref(), &schema, "", &mut problems);
+    assert_eq!(problems, []);
+    let known: BTreeSet<String> = schema.paths("").into_iter().collect();
+    let mut written = BTreeSet::new();
+    paths(table.get_ref(), "", &known, &mut written);
+    assert_eq!(written, known);
+}
+
+/// The dotted paths of what is written in a table; those that are `known` are not looked into.
+fn paths(table: &DeTable<'_>, prefix: &str, known: &BTreeSet<String>, out: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = format!("{prefix}{}", key.get_ref());
+        match value.get_ref() {
+            _ if known.contains(&path) => _ = out.insert(path),
+            DeValue::Table(inner) => paths(inner, &format!("{path}."), known, out),
+            DeValue::Array(inner) => {
+                let tables = inner.iter().filter_map(|one| one.get_ref().as_table());
+                tables.for_each(|table| paths(table, &format!("{path}[]."), known, out));
+            }
+            _ => _ = out.insert(path),
+        }
+    }
 }

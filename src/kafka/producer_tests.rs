@@ -1,3 +1,5 @@
+//! The producer against librdkafka's mock of a cluster.
+
 use std::{sync::Arc, time::Duration};
 
 use rdkafka::{

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Site, index, kafka, until};
 use std::time::Duration;
@@ -46,9 +46,10 @@ async fn one_bad_document_among_ten_thousand_is_dead_lettered_with_its_reason_an
 
     let letters = kafka::records(&site.kafka, &site.dead_letters);
     assert_eq!(letters.len(), 1, "one dead letter");
-    let value = String::from_utf8(letters[0].value.clone()).expect("a dead letter is text");
-    assert!(value.contains(r#""number":6543"#), "the document is in it: {value}");
-    let headers = format!("{:?}", letters[0].headers_text());
-    assert!(headers.contains("took_ms"), "the reason names the field: {headers}");
-    assert!(headers.contains(&site.topic), "the origin is told: {headers}");
+    let letter: Value = serde_json::from_slice(&letters[0].value).expect("a dead letter is JSON");
+    assert_eq!(letter["kind"], "document", "{letter}");
+    assert_eq!(letter["document"]["number"], 6_543, "the document is in it: {letter}");
+    let reason = letter["reason"].as_str().expect("a reason");
+    assert!(reason.contains("took_ms") && reason.contains("long"), "field and type are named: {reason}");
+    assert_eq!(letter["topic"], *site.topic, "the origin is told: {letter}");
 }

@@ -50,7 +50,11 @@ async fn metrics_and_health_are_served_by_every_long_running_command() {
         assert!(text.contains("# HELP logdrive_build_info") && text.contains("# TYPE logdrive_build_info gauge"));
         for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
             let (series, value) = line.rsplit_once(' ').expect("a series and a value");
-            assert!(series.starts_with("logdrive_") && value.parse::<f64>().is_ok(), "{line}");
+            assert!(
+                ["logdrive_", "process_"].iter().any(|prefix| series.starts_with(prefix))
+                    && value.parse::<f64>().is_ok(),
+                "{line}"
+            );
         }
         program.stop_well().await;
     }

@@ -151,7 +151,7 @@ fn line(dice: &mut Dice, file: usize, number: usize, out: &mut Vec<u8>) {
             thread = dice.within(0..16),
         ),
         15..17 => format!(
-            r#"{{"time":"2026-11-{day}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z","level":"{level}","tag":"{tag}","user":"{name}","took_ms":{ms},"nested":{{"deep":[1,2.5,null]}}}}"#
+            r#"{{"time":"2026-11-{day}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z","level":"{level}","tag":"{tag}","user":"{name}","took_ms":{ms},"ratio":0.5,"nested":{{"deep":[1,2,null]}}}}"#
         ),
         17 => format!(
             r#"{{"ts":"2026-11-{day}T{hour:02}:{minute:02}:{second:02}Z","lvl":"{level}","tag":"{tag}","msg":"{tag} for \"{name}\""}}"#
