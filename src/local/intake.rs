@@ -6,13 +6,13 @@
 //! not added; a line that merely stands where another stood is added.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
 use crate::{
     document::{Builder, Source},
-    embedded::{Entry, Expired, WriteError, Writer},
+    embedded::{self, Expired, WriteError, Writer},
     metrics::{self, Counter, list},
     record::{Block, Checkpoint, Span, Stream, TailMark},
     splitter,
@@ -157,11 +157,11 @@ impl Desk {
         let (stream, span) = (block.origin.stream, block.span());
         let seen = match writer.positions().get(&stream) {
             Some(position) if span.start < *position => {
-                let position = *position;
-                if !again.contains_key(&stream) {
-                    again.insert(stream, writer.ids(stream, span.start..position)?);
-                }
-                again.get(&stream)
+                let seen = match again.entry(stream) {
+                    Entry::Occupied(seen) => seen.into_mut(),
+                    Entry::Vacant(none) => none.insert(writer.ids(stream, span.start..*position)?),
+                };
+                Some(&*seen)
             }
             _ => {
                 again.remove(&stream);
@@ -186,7 +186,7 @@ impl Desk {
                 made.duplicate += 1;
                 continue;
             }
-            writer.add(&Entry { id, time: built.time, json })?;
+            writer.add(&embedded::Entry { id, time: built.time, json })?;
             made.created += 1;
         }
         writer.moved(stream, span.end);

@@ -60,9 +60,12 @@ fn a_second_writer_is_told_that_there_is_one() {
     open(dir.path());
 }
 
+/// What is done to a store's directory.
+type Damage = fn(&std::path::Path);
+
 #[tokio::test]
 async fn a_store_that_can_not_be_used_is_kept_under_another_name() {
-    let damages: [(&str, fn(&std::path::Path)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("meta.json", |dir| fs::write(dir.join("meta.json"), "{\"segments\":").unwrap()),
         ("format", |dir| fs::write(dir.join("logdrive-format"), "999\n").unwrap()),
         ("no format", |dir| fs::remove_file(dir.join("logdrive-format")).unwrap()),
