@@ -178,7 +178,8 @@ fn the_stored_records_are_read_as_they_were_meant_and_written_so_today() {
 
 #[test]
 fn an_independent_decoder_reads_the_same_out_of_the_stored_records_or_refuses_them_too() {
-    let python = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services/python")).arg("lz4==4.4.5").output();
+    let python =
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services/python")).arg("lz4==4.4.5").output();
     let python = String::from_utf8(python.expect("a shell").stdout).expect("a path");
     for (path, vector) in stored() {
         let mut command = Command::new(python.trim());

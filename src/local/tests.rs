@@ -104,7 +104,8 @@ async fn a_store_that_is_gone_is_filled_again_from_the_files() {
     running.wait_for(2).await;
     assert_eq!(running.count().await, 2);
     let kept = fs::read_dir(dir.path().join("data")).unwrap();
-    let kept = kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("store-set-aside-"));
+    let kept =
+        kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("store-set-aside-"));
     assert_eq!(kept.count(), 1);
     running.stop().await;
 }
