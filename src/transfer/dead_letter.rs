@@ -15,8 +15,11 @@
 //! | `headers` | of a record: an array of `[name, value in base64 or null]` |
 //! | `cut` | `true` if `document` (a string then), or `value` and `headers`, had to be cut to fit the topic |
 //!
+//! Its key is the document's `_id`, or `TOPIC/PARTITION/OFFSET` of the record. A record that is read again, after a
+//! crash or a change in the group, may have its letter again: letters with one key are about one thing.
+//!
 //! A letter is done when all in-sync replicas of the topic have it. One that is too large for the topic is cut,
-//! for the whole of it is in the topic it came from.
+//! for the whole of it is in the topic it came from. A topic that isn't there is created with the brokers' defaults.
 
 use std::sync::Arc;
 
@@ -25,13 +28,14 @@ use futures::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{
+    OnceCell,
     mpsc::{self, Receiver},
     oneshot,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
-    kafka::{Delivered, Failed, KafkaError, Outgoing, Producer, Record, Settings},
+    kafka::{self, Delivered, Failed, KafkaError, NewTopic, Outgoing, Producer, Record, Settings},
     metrics::{self, list},
 };
 
@@ -77,8 +81,11 @@ pub(super) struct Letter {
 
 /// Writes letters.
 pub(super) struct DeadLetters {
+    settings: Settings,
     producer: Producer<Ticket>,
     topic: Arc<str>,
+    /// Filled when it was seen to that the topic is there, before the first letter.
+    seen_to: OnceCell<()>,
 }
 
 /// Who waits for a letter's answer.
@@ -92,12 +99,23 @@ impl DeadLetters {
         let (sender, answers) = mpsc::channel(ANSWERS);
         let producer = Producer::new(&settings, sender)?;
         tokio::spawn(pass_on(answers));
-        Ok(Self { producer, topic: Arc::from(topic) })
+        Ok(Self { settings, producer, topic: Arc::from(topic), seen_to: OnceCell::new() })
     }
 
     /// Writes letters, and returns when Kafka has them all. It never gives up.
     pub(super) async fn put(&self, letters: Vec<Letter>) {
+        self.seen_to.get_or_init(|| self.see_to_topic()).await;
         stream::iter(letters).for_each_concurrent(AT_ONCE, |letter| self.put_one(letter)).await;
+    }
+
+    /// Creates the topic if it isn't there. If that fails the letters wait, and say what for.
+    async fn see_to_topic(&self) {
+        let wanted = NewTopic { name: self.topic.to_string(), partitions: -1, replication: -1, settings: Vec::new() };
+        match kafka::create(&self.settings, &[wanted]).await {
+            Ok(created) if created.is_empty() => (),
+            Ok(_) => info!(topic = %self.topic, "the dead-letter topic was created"),
+            Err(error) => warn!(%error, topic = %self.topic, "the dead-letter topic could not be created"),
+        }
     }
 
     async fn put_one(&self, letter: Letter) {
@@ -105,8 +123,8 @@ impl DeadLetters {
         loop {
             let value = letter.write(keep);
             let (ticket, answer) = oneshot::channel();
-            let (topic, headers) = (Arc::clone(&self.topic), Vec::new());
-            self.producer.send(Outgoing { topic, partition: None, key: None, value, headers, ticket }).await;
+            let (topic, key, headers) = (Arc::clone(&self.topic), Some(letter.key()), Vec::new());
+            self.producer.send(Outgoing { topic, partition: None, key, value, headers, ticket }).await;
             match answer.await {
                 Ok(Ok(())) => break,
                 Ok(Err(failed)) => {
@@ -177,6 +195,15 @@ enum Member<'a> {
 }
 
 impl Letter {
+    /// What the letter is about, however often it is written.
+    fn key(&self) -> Vec<u8> {
+        let Origin { topic, partition, offset, .. } = &self.origin;
+        match &self.content {
+            Content::Document { id, .. } if !id.is_empty() => id.clone().into_bytes(),
+            _ => format!("{topic}/{partition}/{offset}").into_bytes(),
+        }
+    }
+
     /// The letter as JSON, its content cut to `keep` bytes if that is given.
     fn write(&self, keep: Option<usize>) -> Vec<u8> {
         let Origin { topic, partition, offset, timestamp_ms } = &self.origin;
@@ -201,8 +228,8 @@ impl Letter {
 }
 
 impl Content {
-    /// How many bytes can be cut.
-    fn bytes(&self) -> usize {
+    /// How many bytes can be cut: those of the document, or of the record's value.
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Document { json, .. } => json.len(),
             Self::Record { value, .. } => value.len(),

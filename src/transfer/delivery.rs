@@ -101,8 +101,9 @@ impl Delivery {
             }
         }
         if !letters.is_empty() {
-            self.dead.increment(letters.len() as u64);
+            let count = letters.len() as u64;
             self.letters.put(letters).await;
+            self.dead.increment(count);
         }
         for stretch in parcel.stretches {
             if stretch.release() {

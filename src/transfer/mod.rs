@@ -39,7 +39,7 @@ use tracing::{info, warn};
 use crate::{
     config::{Config, Target},
     document::{Builder, IndexName},
-    elastic::{self, bulk},
+    elastic::{self, ElasticError, bulk},
     kafka::Consumer,
     metrics::{self, Health, Part, list},
     record::Budget,
@@ -68,8 +68,9 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     let index = IndexName::parse(&template)?;
     let (kafka_health, store_health) = (health.part("kafka"), health.part("elasticsearch"));
     let client = elastic::Client::new(&config.elasticsearch)?;
+    let pattern = config.elasticsearch.manage_template.then(|| index.pattern());
     let server = tokio::select! {
-        server = first_answer(&client, &store_health) => server,
+        server = prepare(&client, pattern.as_deref(), is_data_stream, &store_health) => server,
         () = stop.cancelled() => return Ok(()),
     };
     let sender = Arc::new(bulk::Sender::new(client, &server, &config.elasticsearch, is_data_stream));
@@ -104,23 +105,42 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     desk.run(stop, settings.drain_timeout, &kafka_health, &letters).await
 }
 
-/// Asks the store who it is until it answers.
-async fn first_answer(client: &elastic::Client, health: &Part) -> elastic::Server {
+/// Asks the store who it is, and sees to the index template, until both are done. No document may come before the
+/// template, for the index that it makes would keep the wrong mappings.
+async fn prepare(
+    client: &elastic::Client,
+    pattern: Option<&str>,
+    is_data_stream: bool,
+    health: &Part,
+) -> elastic::Server {
     let mut backoff = Backoff::default();
     loop {
-        match client.server().await {
+        match prepare_once(client, pattern, is_data_stream).await {
             Ok(server) => {
                 health.ok();
                 return server;
             }
             Err(error) => {
                 let wait = backoff.next(None);
-                warn!(%error, ?wait, "the store does not answer yet");
+                warn!(%error, ?wait, "the store is not ready");
                 health.failing(error.to_string());
                 tokio::time::sleep(wait).await;
             }
         }
     }
+}
+
+async fn prepare_once(
+    client: &elastic::Client,
+    pattern: Option<&str>,
+    is_data_stream: bool,
+) -> Result<elastic::Server, ElasticError> {
+    let server = client.server().await?;
+    if let Some(pattern) = pattern {
+        let done = elastic::template::install(client, &server, pattern, is_data_stream).await?;
+        info!(template = elastic::template::name(pattern), ?done, "index template");
+    }
+    Ok(server)
 }
 
 fn cores() -> usize {

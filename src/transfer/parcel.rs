@@ -61,6 +61,8 @@ pub(super) struct Parcel {
     pub(super) origins: Vec<Origin>,
     /// What can't even be sent.
     pub(super) letters: Vec<Letter>,
+    /// How large what is in `letters` is.
+    pub(super) letter_bytes: usize,
     /// Each held once for this parcel.
     pub(super) stretches: Vec<Arc<Stretch>>,
     /// The parcel's share of the budget.
@@ -70,7 +72,7 @@ pub(super) struct Parcel {
 impl Parcel {
     pub(super) fn new(body: Body, permit: Permit) -> Self {
         let (items, origins, letters, stretches) = Default::default();
-        Self { body, items, origins, letters, stretches, permit }
+        Self { body, items, origins, letters, letter_bytes: 0, stretches, permit }
     }
 
     /// Keeps the items that are in `kept`, which is in order.

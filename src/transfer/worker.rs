@@ -26,13 +26,16 @@ use crate::{
     document::{Builder, IndexName, Lines, Source},
     elastic::bulk,
     kafka::Record,
-    metrics::{self, Counter, list},
+    metrics::{self, Counter, Histogram, list},
     record::{Budget, Part, Permit},
     splitter,
 };
 
 /// A buffer that grew beyond this for one large record is given back after it.
 const TEXT_BYTES_KEPT: usize = 4 << 20;
+
+/// A parcel with so many bytes of unreadable records goes off, however little else is in it.
+const LETTER_BYTES_MAX: usize = 1 << 20;
 
 /// Where a worker's results go.
 pub(super) struct Outlets {
@@ -192,7 +195,7 @@ struct Packer {
     /// The document at hand.
     document: Vec<u8>,
     skipped: Counter,
-    waited: Counter,
+    waited: Histogram,
 }
 
 impl Packer {
@@ -208,7 +211,7 @@ impl Packer {
             is_known: false,
             document: Vec::new(),
             skipped: metrics::counter(&list::DOCUMENTS, &["skipped"]),
-            waited: metrics::counter(&list::BUDGET_WAIT_SECONDS, &[]),
+            waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
         }
     }
 
@@ -251,47 +254,42 @@ impl Packer {
             self.skipped.increment(1);
             return Ok(());
         };
-        let mut parcel = self.parcel()?;
+        self.open()?;
+        let Some(parcel) = &mut self.open else { return Err(Over) };
         let index = self.index.name(topic, task, built.time);
         let id = built.id.text();
         let id = std::str::from_utf8(&id).expect("base64 is ASCII");
         parcel.body.push(index, Some(id), |out| out.extend_from_slice(&self.document));
         parcel.items.push(parcel.origins.len() as u32 - 1);
-        if parcel.body.is_full() {
-            self.dispatch(parcel)?;
-        } else {
-            self.open = Some(parcel);
-        }
-        Ok(())
+        if parcel.body.is_full() { self.send_off() } else { Ok(()) }
     }
 
     fn letter(&mut self, letter: Letter) -> Result<(), Over> {
-        let mut parcel = self.parcel()?;
+        self.open()?;
+        let Some(parcel) = &mut self.open else { return Err(Over) };
+        parcel.letter_bytes += letter.content.bytes();
         parcel.letters.push(letter);
-        self.open = Some(parcel);
-        Ok(())
+        if parcel.letter_bytes >= LETTER_BYTES_MAX { self.send_off() } else { Ok(()) }
     }
 
-    /// The open parcel, or a new one as soon as the budget allows a full one; with the record at hand in it.
-    fn parcel(&mut self) -> Result<Parcel, Over> {
-        let mut parcel = match self.open.take() {
-            Some(parcel) => parcel,
-            None => {
-                self.is_known = false;
-                let body = self.sender.body();
-                let permit = self.permit(body.bytes_max());
-                Parcel::new(body, permit)
-            }
-        };
+    /// Sees to it that a parcel is open, a new one as soon as the budget allows a full one, and that it knows the
+    /// record at hand.
+    fn open(&mut self) -> Result<(), Over> {
+        if self.open.is_none() {
+            let body = self.sender.body();
+            let permit = self.permit(body.bytes_max());
+            self.open = Some(Parcel::new(body, permit));
+            self.is_known = false;
+        }
         if !self.is_known {
-            let (stretch, origin) = self.current.as_ref().ok_or(Over)?;
+            let ((stretch, origin), parcel) = self.current.as_ref().zip(self.open.as_mut()).ok_or(Over)?;
             parcel.origins.push(origin.clone());
             if parcel.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
                 parcel.stretches.push(stretch.hold());
             }
             self.is_known = true;
         }
-        Ok(parcel)
+        Ok(())
     }
 
     /// Room for a full body, which is given back as far as it isn't used.
@@ -299,18 +297,14 @@ impl Packer {
         self.budget.try_take(bytes).unwrap_or_else(|| {
             let since = Instant::now();
             let permit = self.runtime.block_on(self.budget.take(bytes));
-            self.waited.increment(since.elapsed().as_millis() as u64);
+            self.waited.record(since.elapsed());
             permit
         })
     }
 
     fn send_off(&mut self) -> Result<(), Over> {
-        self.open.take().map_or(Ok(()), |parcel| self.dispatch(parcel))
-    }
-
-    fn dispatch(&mut self, mut parcel: Parcel) -> Result<(), Over> {
+        let Some(mut parcel) = self.open.take() else { return Ok(()) };
         parcel.permit.shrink_to(parcel.body.bytes_len());
-        self.is_known = false;
         self.outlets.parcels.blocking_send(parcel).map_err(|_| Over)
     }
 
