@@ -56,7 +56,9 @@ pub(super) fn indices(target: &Target) -> String {
         let end = if rest[at..].starts_with('{') { rest[at..].find('}').map(|end| end + 1) } else { Some(2) };
         rest = rest.get(at + end.unwrap_or(1)..).unwrap_or_default();
     }
-    (pattern + rest).to_lowercase()
+    // What no index may be named is written as something else by whoever makes the name.
+    let legal = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (pattern + rest).to_lowercase().replace(|c: char| !legal(c), "*")
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
         let index = |template: &str| indices(&Target::Index(template.to_owned()));
         assert_eq!(index("logs-{topic}-%Y.%m.%d"), "logs-*-*.*.*");
         assert_eq!(index("{topic}%Y%m"), "*");
-        assert_eq!(index("Plain"), "plain");
+        assert_eq!(index("My Logs"), "my*logs");
         assert_eq!(index("{topic}"), "*");
     }
 

@@ -55,6 +55,9 @@ fn value(written: &Spanned<DeValue<'_>>, schema: &Schema, path: &str, problems: 
                 problems.push(Problem::new(span(), what));
             }
         }
+        (Whole, DeValue::Integer(number)) if number.as_str() == "0" && path.ends_with("_max") => {
+            problems.push(Problem::new(span(), format!("{path} is 0, which lets nothing pass")));
+        }
         (Text, DeValue::String(_))
         | (Whole, DeValue::Integer(_))
         | (Number, DeValue::Integer(_) | DeValue::Float(_))

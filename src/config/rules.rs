@@ -22,6 +22,13 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
     agent(&config.agent, &mut broken);
     kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
+    if config.elasticsearch.urls.is_empty() {
+        broken.add("elasticsearch.urls", "elasticsearch.urls is empty", "write one such as \"http://127.0.0.1:9200\"");
+    }
+    if !(1..=8).contains(&config.embedded.threads) {
+        let what = format!("embedded.threads is {}", config.embedded.threads);
+        broken.add("embedded.threads", what, "write a number from 1 to 8");
+    }
     broken.0
 }
 

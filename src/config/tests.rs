@@ -110,6 +110,8 @@ fn a_value_that_can_not_be_read_says_what_can() {
     for (text, what) in cases {
         assert_eq!(told(&format!("[agent]\n{text}")), [format!("2:{what}")], "{text}");
     }
+    let zero = "2:21: elasticsearch.bulk_requests_max is 0, which lets nothing pass";
+    assert_eq!(told("[elasticsearch]\nbulk_requests_max = 0"), [zero]);
     assert_eq!(told("[agent\n"), ["1:7: this can't be read: unclosed table, expected `]`"]);
     assert_eq!(told("[web]\n[web]\n"), ["2:2: this can't be read: duplicate key"]);
     assert_eq!(told("[[agent.tasks]]\nname = \"a\"\ntopic = \"a\""), ["1:1: the setting \"paths\" is missing here"]);
@@ -117,7 +119,7 @@ fn a_value_that_can_not_be_read_says_what_can() {
 
 #[test]
 fn every_rule_that_is_broken_is_told_with_what_to_do() {
-    let cases: [(&str, &str); 16] = [
+    let cases: [(&str, &str); 18] = [
         ("data_dir = \"\"", "1:12: data_dir is empty"),
         ("worker_threads = 0", "1:18: worker_threads is 0"),
         ("[metrics]\nlisten = \"9717\"", "2:10: metrics.listen is no address to listen on: \"9717\""),
@@ -133,6 +135,8 @@ fn every_rule_that_is_broken_is_told_with_what_to_do() {
         ("[agent]\nrescan = \"1ms\"", "2:10: agent.rescan is less than 100ms"),
         ("[transfer]\nworkers = 0", "2:11: transfer.workers is 0"),
         ("[transfer]\ngroup = \"\"", "2:9: transfer.group is empty"),
+        ("[elasticsearch]\nurls = []", "2:8: elasticsearch.urls is empty"),
+        ("[embedded]\nthreads = 9", "2:11: embedded.threads is 9"),
         (
             "[transfer]\nindex = \"a\"\ndata_stream = \"b\"",
             "3:15: transfer.index and transfer.data_stream are both set",
@@ -147,6 +151,20 @@ fn every_rule_that_is_broken_is_told_with_what_to_do() {
     for (text, what) in cases {
         let told = told(text);
         assert_eq!((told.len(), told[0].as_str()), (2, what), "{text}");
+    }
+}
+
+#[test]
+fn what_a_room_refuses_of_its_settings_is_told_at_its_place() {
+    let cases = [
+        ("[kafka]\nsettings = { \"acks\" = \"1\" }", "2:23: the kafka setting \"acks\" can't be used: "),
+        ("[kafka]\nsettings = { \"linger.mss\" = \"1\" }", "2:29: the kafka setting \"linger.mss\" can't be used: "),
+        ("[transfer]\nindex = \"a-{host}\"", "2:9: the index name template has \"{host}\", which means nothing: "),
+        ("[transfer]\ndata_stream = \"\"", "2:15: the index name template \"\" makes an empty name: "),
+    ];
+    for (text, what) in cases {
+        let told = told(text);
+        assert!(told[0].starts_with(what) && told[1].starts_with("hint: "), "{told:?}");
     }
 }
 

@@ -1,3 +1,5 @@
+//! The dead letters: their shape, and which part of what could not be indexed they keep.
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 

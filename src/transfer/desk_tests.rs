@@ -1,3 +1,5 @@
+//! The desk: what is handed out, what is settled, and what a rebalance takes away.
+
 use tokio::sync::mpsc;
 
 use super::{AssignmentId, Desk, JOB_BYTES, Job, Record, runs};

@@ -1,3 +1,5 @@
+//! The workers: from records of Kafka to bulk bodies, good records and bad ones.
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
