@@ -23,7 +23,7 @@ pub(super) fn mend_surrogates(text: &mut [u8]) -> bool {
     mended
 }
 
-/// The number in an escape `\uXXXX` at `at`, if there is one.
+/// The number in an escape `\u` with four digits at `at`, if there is one.
 fn surrogate(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
