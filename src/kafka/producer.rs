@@ -11,7 +11,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -30,11 +30,10 @@ use tracing::{info, warn};
 use super::{KafkaError, Settings, held::Held, partitions::Partitions, settings, voice};
 use crate::metrics::{self, Counter, Histogram, list};
 
-/// How long one turn of the thread lasts that serves reports, at most. A report ends the wait for it, but each turn
-/// costs up to a millisecond of the processor: the client's poll spins through the last of its time.
-const TURN: Duration = Duration::from_secs(1);
-/// The same while records wait to be sent again.
-const TURN_RESTLESS: Duration = Duration::from_millis(100);
+/// How long one turn of the thread lasts that serves reports, at most.
+const TURN: Duration = Duration::from_millis(100);
+/// How long the thread rests when nothing is under way, at most; a record that is sent wakes it.
+const REST: Duration = Duration::from_secs(1);
 /// How long a full queue is waited for before it is looked at again, should no report come.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 /// The most bytes that may wait in [`Held`] before senders wait; what librdkafka had under way may come on top.
@@ -113,6 +112,8 @@ struct Desk<T> {
     /// Told of every answer.
     answered: Notify,
     stopped: AtomicBool,
+    /// The thread that serves reports, once it has started.
+    server: OnceLock<std::thread::Thread>,
     trouble: watch::Sender<Option<KafkaError>>,
     meters: RwLock<HashMap<Arc<str>, Arc<Meters>>>,
     servers: String,
@@ -161,6 +162,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
             next_number: AtomicU64::new(0),
             answered: Notify::new(),
             stopped: AtomicBool::new(false),
+            server: OnceLock::new(),
             trouble: watch::Sender::new(None),
             meters: RwLock::default(),
             servers: settings.bootstrap_servers.clone(),
@@ -168,10 +170,12 @@ impl<T: Send + Sync + 'static> Producer<T> {
         let client = connect(&config, &desk)?;
         let shared = Arc::new(Shared { client: RwLock::new(client), config, desk });
         let served = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let server = std::thread::Builder::new()
             .name("kafka-producer".to_owned())
             .spawn(move || served.serve())
             .map_err(|error| KafkaError::Fatal { why: format!("no thread: {error}") })?;
+        // It is set here only, so it was not set before.
+        let _ = shared.desk.server.set(server.thread().clone());
         Ok(Self { shared: Some(shared), partitions: Partitions::default() })
     }
 
@@ -182,7 +186,9 @@ impl<T: Send + Sync + 'static> Producer<T> {
     pub async fn send(&self, outgoing: Outgoing<T>) {
         let shared = self.shared();
         let number = shared.desk.next_number.fetch_add(1, Ordering::Relaxed);
-        shared.desk.under_way.fetch_add(1, Ordering::AcqRel);
+        if shared.desk.under_way.fetch_add(1, Ordering::AcqRel) == 0 {
+            shared.desk.wake();
+        }
         let mut outgoing = outgoing;
         loop {
             let answered = shared.desk.answered.notified();
@@ -255,6 +261,7 @@ impl<T: Send + Sync + 'static> Drop for Producer<T> {
             let desk = Arc::clone(&shared.desk);
             drop(shared);
             desk.stopped.store(true, Ordering::Release);
+            desk.wake();
         }
     }
 }
@@ -296,7 +303,13 @@ impl<T: Send + Sync + 'static> Shared<T> {
     fn serve(&self) {
         while !self.desk.stopped.load(Ordering::Acquire) {
             let client = self.client();
-            client.poll(if self.desk.restless.load(Ordering::Acquire) { TURN_RESTLESS } else { TURN });
+            if self.desk.is_idle() {
+                // Polling would spin through the last millisecond of each turn, which an idle agent would pay for.
+                std::thread::park_timeout(REST);
+                client.poll(Duration::ZERO);
+            } else {
+                client.poll(TURN);
+            }
             if let Some((_, why)) = client.client().fatal_error() {
                 self.rebuild(client, &why);
             }
@@ -442,6 +455,18 @@ impl<T: Send + Sync + 'static> Desk<T> {
             }
             news
         });
+    }
+
+    /// Whether nothing is under way and nothing waits to be sent again.
+    fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0 && !self.restless.load(Ordering::Acquire)
+    }
+
+    /// Ends the rest of the thread that serves reports.
+    fn wake(&self) {
+        if let Some(server) = self.server.get() {
+            server.unpark();
+        }
     }
 
     /// Notes that `topic` took a record.
