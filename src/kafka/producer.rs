@@ -119,12 +119,14 @@ struct Desk<T> {
     servers: String,
 }
 
-/// A topic's metrics.
+/// A topic's metrics, and what the client has of it.
 struct Meters {
     sent: Counter,
     sent_bytes: Counter,
     acknowledged: Counter,
     seconds: Histogram,
+    /// Records of the topic that the client has and did not report yet.
+    inside: AtomicUsize,
 }
 
 /// A record under way: all of it but the value, which librdkafka has.
@@ -342,6 +344,10 @@ impl<T: Send + Sync + 'static> Shared<T> {
         let mut answers = Vec::new();
         let mut held = self.desk.held();
         for topic in held.due(now) {
+            // What was sent before and is not reported yet may come back too, and belongs in front.
+            if self.desk.meters(&topic).inside.load(Ordering::Acquire) > 0 {
+                continue;
+            }
             while let Some((number, outgoing)) = held.pop(&topic) {
                 match self.desk.produce(&client, number, outgoing) {
                     Ok(()) => (),
@@ -381,6 +387,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
             sent_bytes: metrics::counter(&list::SENT_BYTES, &[topic]),
             acknowledged: metrics::counter(&list::ACKNOWLEDGED_BATCHES, &[topic]),
             seconds: metrics::histogram(&list::PRODUCE_SECONDS, &[topic]),
+            inside: AtomicUsize::new(0),
         });
         self.meters.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(topic), Arc::clone(&meters));
         meters
@@ -399,6 +406,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
         let mut record = BaseRecord::with_opaque_to(&name, under_way).payload(&value).headers(copied);
         record.partition = partition;
         record.key = key.as_ref();
+        meters.inside.fetch_add(1, Ordering::AcqRel);
         match client.send(record) {
             Ok(()) => {
                 meters.sent.increment(1);
@@ -406,6 +414,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
                 Ok(())
             }
             Err((error, record)) => {
+                meters.inside.fetch_sub(1, Ordering::AcqRel);
                 let code = error.rdkafka_error_code().unwrap_or(Code::InvalidRecord);
                 Err((code, record.delivery_opaque.into_outgoing(value)))
             }
@@ -513,6 +522,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
 
     fn delivery(&self, report: &DeliveryResult<'_>, under_way: Box<UnderWay<T>>) {
         let desk = &self.0;
+        under_way.meters.inside.fetch_sub(1, Ordering::AcqRel);
         match report {
             Ok(message) => {
                 let meters = &under_way.meters;
