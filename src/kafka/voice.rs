@@ -11,6 +11,8 @@ pub(super) fn log(client: &'static str, level: Level, facility: &str, message: &
     match level {
         // A producer's setting in a consumer, and the reverse: both get the user's settings, so it means nothing.
         _ if facility == "CONFWARN" => trace!(client, facility, message, "librdkafka"),
+        // It is asked again at once; if it is refused for good, that comes as an error of its own.
+        _ if facility == "GETPID" => debug!(client, facility, message, "librdkafka"),
         Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
             warn!(client, facility, message, "librdkafka");
         }

@@ -121,9 +121,12 @@ async fn prepare(
                 return server;
             }
             Err(error) => {
-                let wait = backoff.next(None);
-                warn!(%error, ?wait, "the store is not ready");
-                health.failing(error.to_string());
+                let (wait, mut why) = (backoff.next(None), error.to_string());
+                if pattern.is_some() && matches!(error.status(), Some(400 | 403)) {
+                    why += "; to do without our index template, set elasticsearch.manage_template = false";
+                }
+                warn!(why, ?wait, "the store is not ready");
+                health.failing(why);
                 tokio::time::sleep(wait).await;
             }
         }
