@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use self::belt::Belt;
 pub(crate) use self::belt::Ticket;
 use crate::{
-    checkpoint::{Opened, Saver, Store},
+    checkpoint::{Note, Opened, Saver, Store},
     config::{self, Config},
     host,
     kafka::{Delivered, KafkaError, Producer},
@@ -49,7 +49,7 @@ const RECEIPTS_MAX: usize = 1024;
 pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> anyhow::Result<()> {
     let Opened { store, note } = Store::open(&config.data_dir)?;
     if let Some(note) = note {
-        warn!("{note}");
+        warn!("{note}; {}", meaning(&note));
     }
     let machine = host::machine_id(&config.data_dir)?;
     let host_name = config.agent.host.clone().unwrap_or_else(host::name);
@@ -73,6 +73,18 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> a
         reported: Instant::now(),
     };
     wires.carry(belt, config, stop).await
+}
+
+/// What it means for the lines that the checkpoint store was not found as it was left.
+fn meaning(note: &Note) -> &'static str {
+    match note {
+        Note::SetAside { .. } => {
+            "it is set aside and a new one begins: every file is read again, nothing is lost, and lines that were sent \
+             before come a second time"
+        }
+        Note::Stale { .. } => "what was sent since is sent again, and the store knows those lines by their identity",
+        Note::Unnumbered => "if the store was not put back from a copy, nothing is amiss",
+    }
 }
 
 /// Everything that comes in and goes out, joined.

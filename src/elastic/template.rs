@@ -75,7 +75,7 @@ pub fn template(server: &Server, index_pattern: &str, data_stream: bool) -> Valu
     let mut template = json!({
         "index_patterns": [index_pattern],
         "priority": priority,
-        "_meta": { "managed_by": "logdrive", "version": VERSION, "fields": Flatness::of(server).name() },
+        "_meta": { "managed_by": "logdrive", "version": VERSION, "fields": if is_flat(server) { "flat" } else { "tree" } },
         "template": { "settings": settings(server), "mappings": mappings(server) },
     });
     if data_stream {
@@ -102,7 +102,7 @@ fn settings(server: &Server) -> Value {
             },
         },
     });
-    if Flatness::of(server) == Flatness::Subobjects {
+    if is_flat(server) {
         settings["index.mapping.total_fields.ignore_dynamic_beyond_limit"] = json!(true);
     }
     settings
@@ -131,39 +131,18 @@ fn mappings(server: &Server) -> Value {
             "tags": keyword,
         },
     });
-    match Flatness::of(server) {
-        Flatness::Subobjects => mappings["subobjects"] = json!(false),
-        Flatness::DisableObjects => mappings["disable_objects"] = json!(true),
-        Flatness::None => {}
+    if is_flat(server) {
+        mappings["subobjects"] = json!(false);
     }
     mappings
 }
 
-/// How a server is told to keep field names flat. Each is asked for from the version on in which objects in
-/// documents are flattened too; before, they would be refused.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flatness {
-    Subobjects,
-    DisableObjects,
-    None,
-}
-
-impl Flatness {
-    fn of(server: &Server) -> Self {
-        match server.flavor {
-            Flavor::Elasticsearch if server.version >= (8, 14, 0) => Self::Subobjects,
-            Flavor::OpenSearch if server.version >= (3, 6, 0) => Self::DisableObjects,
-            _ => Self::None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Subobjects => "subobjects",
-            Self::DisableObjects => "disable_objects",
-            Self::None => "tree",
-        }
-    }
+/// Whether the server can be told to keep field names flat, and then flattens the objects in documents too.
+///
+/// Elasticsearch does from 8.14 on. `OpenSearch` knows `disable_objects` from 3.6 on, but refuses a document with an
+/// object in it then, so there it is a tree of fields.
+fn is_flat(server: &Server) -> bool {
+    server.flavor == Flavor::Elasticsearch && server.version >= (8, 14, 0)
 }
 
 /// What is to be done where the server has `found` under our name.
@@ -213,6 +192,6 @@ mod tests {
         assert!(text(Flavor::Elasticsearch, (8, 19, 0)).contains("\"subobjects\":false"));
         let opensearch = text(Flavor::OpenSearch, (2, 19, 0));
         assert!(!opensearch.contains("objects\":") && !opensearch.contains("ignore_dynamic"));
-        assert!(text(Flavor::OpenSearch, (3, 6, 0)).contains("\"disable_objects\":true"));
+        assert!(!text(Flavor::OpenSearch, (3, 6, 0)).contains("objects\":"));
     }
 }

@@ -30,8 +30,11 @@ use tracing::{info, warn};
 use super::{KafkaError, Settings, held::Held, partitions::Partitions, settings, voice};
 use crate::metrics::{self, Counter, Histogram, list};
 
-/// How long one turn of the thread lasts that serves reports, at most.
-const TURN: Duration = Duration::from_millis(100);
+/// How long one turn of the thread lasts that serves reports, at most. A report ends the wait for it, but each turn
+/// costs up to a millisecond of the processor: the client's poll spins through the last of its time.
+const TURN: Duration = Duration::from_secs(1);
+/// The same while records wait to be sent again.
+const TURN_RESTLESS: Duration = Duration::from_millis(100);
 /// How long a full queue is waited for before it is looked at again, should no report come.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 /// The most bytes that may wait in [`Held`] before senders wait; what librdkafka had under way may come on top.
@@ -293,7 +296,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
     fn serve(&self) {
         while !self.desk.stopped.load(Ordering::Acquire) {
             let client = self.client();
-            client.poll(TURN);
+            client.poll(if self.desk.restless.load(Ordering::Acquire) { TURN_RESTLESS } else { TURN });
             if let Some((_, why)) = client.client().fatal_error() {
                 self.rebuild(client, &why);
             }

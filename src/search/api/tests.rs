@@ -22,7 +22,7 @@ impl Memory {
             let source = json!({
                 "@timestamp": time.to_string(),
                 "message": format!("request {n} <b>took</b> {}ms", n * 7 % 100),
-                "log.level": if n % 10 == 0 { "error" } else { "info" },
+                "log.level": if n.is_multiple_of(10) { "error" } else { "info" },
                 "log.file.path": "/var/log/app.log",
                 "log.offset": n * 50,
                 "host.name": "web-1",
