@@ -106,7 +106,11 @@ async fn a_client_that_met_a_fatal_error_is_rebuilt_and_everything_is_sent_again
     producer.send(record(1000)).await;
     assert!(answer(&mut answers).await.result.is_ok());
     cluster.request_errors(Api::Produce, &[Code::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER; 5]);
-    assert_eq!(order_of(200, &producer, &mut answers).await, (0..200).collect::<Vec<_>>());
+    let mut order = order_of(200, &producer, &mut answers).await;
+    // Five requests were in flight. A broker refuses those behind the first, whose sequence has a gap then; the
+    // mock keeps no sequences and may take their retries, so of these five the order says nothing here.
+    order[..5].sort_unstable();
+    assert_eq!(order, (0..200).collect::<Vec<_>>());
 }
 
 #[tokio::test]
