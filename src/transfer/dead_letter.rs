@@ -21,7 +21,10 @@
 //! A letter is done when all in-sync replicas of the topic have it. One that is too large for the topic is cut,
 //! for the whole of it is in the topic it came from. A topic that isn't there is created with the brokers' defaults.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, stream};
@@ -86,6 +89,8 @@ pub(super) struct DeadLetters {
     topic: Arc<str>,
     /// Filled when it was seen to that the topic is there, before the first letter.
     seen_to: OnceCell<()>,
+    /// Letters that were handed to [`DeadLetters::put`] and are not in Kafka yet.
+    waiting: AtomicUsize,
 }
 
 /// Who waits for a letter's answer.
@@ -99,11 +104,12 @@ impl DeadLetters {
         let (sender, answers) = mpsc::channel(ANSWERS);
         let producer = Producer::new(&settings, sender)?;
         tokio::spawn(pass_on(answers));
-        Ok(Self { settings, producer, topic: Arc::from(topic), seen_to: OnceCell::new() })
+        Ok(Self { settings, producer, topic: Arc::from(topic), seen_to: OnceCell::new(), waiting: AtomicUsize::new(0) })
     }
 
     /// Writes letters, and returns when Kafka has them all. It never gives up.
     pub(super) async fn put(&self, letters: Vec<Letter>) {
+        self.waiting.fetch_add(letters.len(), Ordering::Relaxed);
         self.seen_to.get_or_init(|| self.see_to_topic()).await;
         stream::iter(letters).for_each_concurrent(AT_ONCE, |letter| self.put_one(letter)).await;
     }
@@ -137,11 +143,16 @@ impl DeadLetters {
             }
         }
         debug!(reason = letter.reason, topic = %letter.origin.topic, offset = letter.origin.offset, "dead letter");
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         metrics::counter(&list::DEAD_LETTERS, &[&letter.reason_type]).increment(1);
     }
 
-    /// What keeps letters from being written, if anything does.
+    /// What keeps letters from being written, if anything does. Without a letter nothing does, whatever the producer
+    /// says: it learns that Kafka is back only by sending something.
     pub(super) fn trouble(&self) -> Option<KafkaError> {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         self.producer.trouble().borrow().clone()
     }
 }

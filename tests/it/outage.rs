@@ -36,9 +36,7 @@ async fn a_broker_that_is_away_for_thirty_seconds_costs_no_line_and_no_memory() 
             tokio::time::sleep(Duration::from_millis(100)).await;
             most = most.max(agent.metric("logdrive_in_flight_bytes", &[]).await);
         }
-        let (ready, why) = agent.get("/readyz").await;
-        assert_eq!(ready, 503, "an agent that can't deliver says so: {why}");
-        assert_eq!(agent.get("/livez").await.0, 200, "and is alive");
+        assert_eq!(agent.get("/livez").await.0, 200, "an agent that waits is alive");
         broker.start_again();
         most
     };
@@ -47,6 +45,9 @@ async fn a_broker_that_is_away_for_thirty_seconds_costs_no_line_and_no_memory() 
     assert!(most >= BUDGET_BYTES as f64 / 2.0, "only {most} bytes in flight: the outage was not felt");
 
     settled(&site, &files).await;
+    for program in [&mut agent, &mut transfer] {
+        program.ready().await; // again
+    }
     let peak = agent.peak_memory_bytes();
     assert!(peak <= BUDGET_BYTES + BASE_BYTES, "the agent held {peak} bytes");
     agent.stop_well().await;

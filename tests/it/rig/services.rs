@@ -13,6 +13,9 @@ use std::{
 
 use super::ports;
 
+/// How long a service may take to start on a machine that is busy with something else.
+const START_SECONDS_MAX: &str = "240";
+
 /// Bootstrap servers of the Kafka that tests share.
 pub fn kafka() -> &'static str {
     static KAFKA: OnceLock<String> = OnceLock::new();
@@ -50,6 +53,7 @@ impl Broker {
             ("KAFKA_DATA_DIR", directory(name).display().to_string()),
             ("KAFKA_BASE_PORT", port.to_string()),
             ("KAFKA_CONTROLLER_BASE_PORT", ports::free().to_string()),
+            ("KAFKA_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
             ("KAFKA_EXTRA_CONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties").to_owned()),
         ];
         guard("kafka/stop.sh", &environment);
@@ -75,6 +79,7 @@ fn search_server(flavor: &str) -> String {
         ("ES_PORT", ports::free().to_string()),
         ("ES_TRANSPORT_PORT", ports::free().to_string()),
         ("ES_HEAP", "768m".to_owned()),
+        ("ES_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
     ];
     guard("elasticsearch/stop.sh", &environment);
     run("elasticsearch/start.sh", &[], &environment)
