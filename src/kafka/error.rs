@@ -23,7 +23,7 @@ pub enum KafkaError {
         why: String,
     },
     /// The topic isn't there. It may be created later: what was sent stays under way.
-    #[error("the kafka topic {topic:?} doesn't exist; create it, or let `logdrive setup` create it")]
+    #[error("the kafka topic {topic:?} doesn't exist; create it, for example with kafka-topics.sh --create")]
     UnknownTopic {
         /// Its name.
         topic: String,
