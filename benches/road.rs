@@ -1,12 +1,12 @@
 //! The whole road from a file to a sink that acknowledges at once: reader, batcher, ledger.
 
-use std::{fmt::Write as _, fs, hint::black_box, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Write as _, fs, hint::black_box, path::Path, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     batcher::{Batch, Batcher, Sender, Settings as Batching},
     checkpoint::Keeper,
-    reader::{Event, Io, Reader, Settings, StartAt, Task},
+    reader::{Event, Io, Reader, Settings, Task},
     record::Budget,
 };
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ fn write_log(path: &Path) -> u64 {
 async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
     let settings = Settings { io, lanes: 1, ..Settings::default() };
     let paths = vec![dir.join("*.log").to_string_lossy().into_owned()];
-    let task = Task { name: Arc::from("bench"), paths, exclude: Vec::new(), start_at: StartAt::Beginning };
+    let task = Task::new("bench", paths);
     let (sender, mut events) = mpsc::channel(64);
     let budget = Budget::new(32 << 20);
     let reader = Reader::start(settings, &[task], Vec::new(), 1, &budget, sender).expect("it starts");

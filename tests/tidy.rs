@@ -22,12 +22,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["search", "cli"]),
     ("clap", &["cli"]),
     ("elasticsearch", &["elastic"]),
+    ("encoding_rs", &["document", "reader"]),
+    ("flate2", &["reader"]),
     ("globset", &["reader"]),
     ("inotify", &["reader"]),
     ("lz4_flex", &["batcher"]),
     ("memchr", &["splitter", "document"]),
     ("metrics_exporter_prometheus", &["metrics"]),
     ("rdkafka", &["kafka"]),
+    ("regex", &["reader"]),
     ("rust_embed", &["search"]),
     ("simd_json", &["document"]),
     ("sled", &["checkpoint"]),
@@ -36,6 +39,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing_subscriber", &["cli"]),
     ("walkdir", &["reader"]),
+    ("zstd", &["reader"]),
 ];
 
 /// Rooms that would say nothing of what is in them.

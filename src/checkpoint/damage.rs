@@ -26,6 +26,7 @@ fn commit_of(round: u64) -> Vec<Checkpoint> {
         path: PathBuf::from(format!("/var/log/app/{file}.log")),
         place: Place::default(),
         head: Head::default(),
+        cuts: Vec::new(),
         updated_ms: 0,
     };
     (0..FILES).map(checkpoint).collect()

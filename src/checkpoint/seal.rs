@@ -63,7 +63,7 @@ pub(super) fn read_state(record: &[u8]) -> Result<State, SealError> {
 }
 
 pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
-    let Checkpoint { stream, task, offset, mark, path, place, head, updated_ms } = checkpoint;
+    let Checkpoint { stream, task, offset, mark, path, place, head, cuts, updated_ms } = checkpoint;
     let path = path.as_os_str().as_bytes();
     let mut record = Vec::with_capacity(96 + task.len() + path.len());
     record.push(VERSION);
@@ -82,6 +82,8 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
         record.extend((text.len() as u32).to_le_bytes());
         record.extend(text);
     }
+    record.extend((cuts.len() as u32).to_le_bytes());
+    record.extend(cuts.iter().flat_map(|cut| cut.to_le_bytes()));
     seal(&key(stream.file), record)
 }
 
@@ -106,7 +108,9 @@ pub(super) fn read(key: &[u8], record: &[u8]) -> Result<Checkpoint, SealError> {
     let task = String::from_utf8(fields.text()?.to_vec()).map_err(|_| SealError::Checksum)?.into();
     let path = PathBuf::from(OsString::from_vec(fields.text()?.to_vec()));
     let stream = Stream { file: FileId(u128::from_be_bytes(file)), generation };
-    fields.end(Checkpoint { stream, task, offset, mark, path, place, head, updated_ms })
+    let count = u32::from_le_bytes(fields.take()?);
+    let cuts = (0..count).map(|_| fields.take().map(u64::from_le_bytes)).collect::<Result<_, _>>()?;
+    fields.end(Checkpoint { stream, task, offset, mark, path, place, head, cuts, updated_ms })
 }
 
 fn checksum(key: &[u8], record: &[u8]) -> [u8; 8] {
@@ -179,6 +183,7 @@ mod tests {
                 path: OsString::from_vec(path).into(),
                 place: Place { device: ids.3, birth_ns: ids.4, inode: ids.6 },
                 head: Head { bytes: head.0, hash: head.1 },
+                cuts: Vec::from(&ids.2.to_le_bytes()[..1]).into_iter().map(u64::from).collect(),
                 updated_ms: ids.5,
             }
         }

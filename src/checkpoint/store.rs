@@ -350,6 +350,7 @@ mod tests {
             path: "/var/log/nginx/access.log".into(),
             place: Place { device: 1, inode: file as u64, birth_ns: 2 },
             head: Head::of(b"the first line\n"),
+            cuts: Vec::new(),
             updated_ms: 3,
         }
     }

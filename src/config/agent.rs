@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytesize::ByteSize;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional as optional_duration, required as duration};
 use serde::Deserialize;
 
-use super::DRAIN_TIMEOUT;
+use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Io, StartAt},
+    reader::{self, Identity, Io, StartAt},
 };
 
 /// What is read, and how.
@@ -36,6 +36,22 @@ pub struct Agent {
     /// A last line without a newline is sent as far as it goes when nothing was added for this long.
     #[serde(with = "duration")]
     pub idle_flush: Duration,
+    /// By what a file is known again: `auto` is by inode, and on network file systems by name and content.
+    pub identity: Identity,
+    /// How long a deleted file that was not read to its end is held open; what is given up then is counted.
+    #[serde(with = "duration")]
+    pub deleted_grace: Duration,
+    /// Deleted files are let go at once while their file system has less than this free.
+    pub free_space_min: ByteSize,
+    /// How many files may be open at once.
+    pub open_files_max: usize,
+    /// The most that is read in a second, by all tasks together; none means no limit.
+    pub rate: Option<Rate>,
+    /// What is known of a file that is gone is forgotten after this long.
+    #[serde(with = "duration")]
+    pub forget_after: Duration,
+    /// Where reading begins in known files when the checkpoints were lost and Kafka can't say.
+    pub checkpoints_lost: StartAt,
     /// When a batch is full.
     pub batch: batcher::Settings,
     /// What is collected, task by task; names are unique.
@@ -61,6 +77,15 @@ pub struct Task {
     /// Where reading begins in a file that was never seen.
     #[serde(default)]
     pub start_at: StartAt,
+    /// A file that was never seen, and last written longer ago than this, is read from its end.
+    #[serde(default, with = "optional_duration")]
+    pub ignore_older: Option<Duration>,
+    /// The most that is read in a second; none means no limit.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// Whether older files are read to their ends before newer ones.
+    #[serde(default)]
+    pub oldest_first: bool,
 }
 
 /// How lines become Kafka records.
@@ -85,6 +110,12 @@ impl Agent {
             // A limit that doesn't fit is refused when the configuration is loaded.
             line_bytes_max: usize::try_from(self.line_bytes_max.as_u64()).unwrap_or(usize::MAX),
             idle_flush: self.idle_flush,
+            deleted_grace: self.deleted_grace,
+            free_space_min: self.free_space_min.as_u64(),
+            identity: self.identity,
+            open_files_max: self.open_files_max,
+            rate: self.rate.map(Rate::bytes_per_second),
+            forget_after: self.forget_after,
             ..reader::Settings::default()
         }
     }
@@ -99,6 +130,9 @@ impl Task {
             paths: self.paths.clone(),
             exclude: self.exclude.clone(),
             start_at: self.start_at,
+            ignore_older: self.ignore_older,
+            rate: self.rate.map(Rate::bytes_per_second),
+            oldest_first: self.oldest_first,
         }
     }
 }
@@ -114,6 +148,13 @@ impl Default for Agent {
             rescan: Duration::from_secs(30),
             line_bytes_max: ByteSize::mib(1),
             idle_flush: Duration::from_secs(5),
+            identity: Identity::Auto,
+            deleted_grace: Duration::from_secs(600),
+            free_space_min: ByteSize::mib(256),
+            open_files_max: 1024,
+            rate: None,
+            forget_after: Duration::from_secs(7 * 24 * 3600),
+            checkpoints_lost: StartAt::Beginning,
             batch: batcher::Settings::default(),
             tasks: Vec::new(),
         }

@@ -9,6 +9,7 @@ mod check;
 mod environment;
 mod load;
 mod problem;
+mod rate;
 mod rules;
 mod schema;
 mod transfer;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
+pub use rate::Rate;
 pub use transfer::{Target, Transfer};
 
 use crate::{document, elastic, embedded, kafka};

@@ -292,6 +292,7 @@ mod tests {
             path: "/var/log/a.log".into(),
             place: Place::default(),
             head: Head::default(),
+            cuts: Vec::new(),
             updated_ms: 0,
         }]);
         assert_eq!(intake.desk.writer.positions().len(), 0);

@@ -40,7 +40,7 @@ use crate::{
     embedded::{Embedded, Start, Writer, store_dir},
     host,
     metrics::{self, Health, list},
-    reader::{self, Event, Reader, StartAt, Task},
+    reader::{self, Event, Reader, Task},
     record::{Budget, Checkpoint},
 };
 
@@ -132,7 +132,7 @@ fn tasks(config: &Config, patterns: Vec<String>) -> Vec<Task> {
     if patterns.is_empty() {
         return config.agent.tasks.iter().map(config::Task::reader).collect();
     }
-    vec![Task { name: TASK.into(), paths: patterns, exclude: Vec::new(), start_at: StartAt::Beginning }]
+    vec![Task::new(TASK, patterns)]
 }
 
 /// Starts the thread that writes: a commit waits for the disk, and must not hold up anything else.

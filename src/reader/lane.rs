@@ -245,7 +245,7 @@ impl<D: Disk> Lane<D> {
                 wake.push(*id);
             } else if tail.deleted {
                 // Names are gone, so nobody tells of what is still written: look, until the grace is over.
-                let list = if idle >= settings.deleted_grace { &mut ended } else { &mut wake };
+                let list = if idle >= settings.deleted_quiet { &mut ended } else { &mut wake };
                 list.push(*id);
             } else if idle >= settings.close_after && !tail.unended && !tail.queued {
                 tail.close(&self.context);

@@ -69,6 +69,19 @@ pub enum StartAt {
     End,
 }
 
+/// By what a file is known again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// By inode, save on network file systems, where it is by content.
+    #[default]
+    Auto,
+    /// By device, inode and birth; its content is evidence.
+    Inode,
+    /// By name and content alone.
+    Content,
+}
+
 /// How to read.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -88,8 +101,20 @@ pub struct Settings {
     pub block_overhead_bytes: usize,
     /// A descriptor is closed when its file was quiet for so long; default 5 s.
     pub close_after: Duration,
-    /// A deleted file is followed until it was quiet for so long; default 10 s.
+    /// A deleted file that was read to its end is let go when it was quiet for so long; default 10 s.
+    pub deleted_quiet: Duration,
+    /// A deleted file is let go after so long, whatever of it was not read; default 10 min.
     pub deleted_grace: Duration,
+    /// With fewer bytes free in its file system, a deleted file is let go at once; default 256 MiB.
+    pub free_space_min: u64,
+    /// By what a file is known again.
+    pub identity: Identity,
+    /// How many files may be open at once; default 1024.
+    pub open_files_max: usize,
+    /// The most that all tasks together read, in bytes a second; none means no limit.
+    pub rate: Option<u64>,
+    /// What is known of a file that is gone is forgotten after so long; default 7 days.
+    pub forget_after: Duration,
 }
 
 impl Default for Settings {
@@ -103,7 +128,13 @@ impl Default for Settings {
             block_bytes: 256 * 1024,
             block_overhead_bytes: 256,
             close_after: Duration::from_secs(5),
-            deleted_grace: Duration::from_secs(10),
+            deleted_quiet: Duration::from_secs(10),
+            deleted_grace: Duration::from_secs(600),
+            free_space_min: 256 * 1024 * 1024,
+            identity: Identity::Auto,
+            open_files_max: 1024,
+            rate: None,
+            forget_after: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }
@@ -119,6 +150,28 @@ pub struct Task {
     pub exclude: Vec<String>,
     /// Where to begin in a file that was never seen.
     pub start_at: StartAt,
+    /// A file that was never seen, and last written longer ago than this, is read from its end; none means never.
+    pub ignore_older: Option<Duration>,
+    /// The most that the task reads, in bytes a second; none means no limit.
+    pub rate: Option<u64>,
+    /// Whether older files are read to their ends before newer ones.
+    pub oldest_first: bool,
+}
+
+impl Task {
+    /// A task that reads all of `paths`.
+    #[must_use]
+    pub fn new(name: &str, paths: Vec<String>) -> Self {
+        Self {
+            name: name.into(),
+            paths,
+            exclude: Vec::new(),
+            start_at: StartAt::Beginning,
+            ignore_older: None,
+            rate: None,
+            oldest_first: false,
+        }
+    }
 }
 
 /// What a reader tells.

@@ -53,6 +53,9 @@ pub struct Checkpoint {
     pub place: Place,
     /// The first bytes of the file.
     pub head: Head,
+    /// Where lines behind `offset` were cut because they had no newline in time, in order: whoever reads the
+    /// stream again cuts them there again, so that no text is ever sent under two identities.
+    pub cuts: Vec<u64>,
     /// When this was last changed, in milliseconds since 1970.
     pub updated_ms: i64,
 }

@@ -6,7 +6,6 @@ use std::{
     io::Write,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -39,7 +38,7 @@ impl Bench {
             line_bytes_max: 8192,
             idle_flush: Duration::from_secs(1),
             close_after: Duration::from_millis(600),
-            deleted_grace: Duration::from_millis(600),
+            deleted_quiet: Duration::from_millis(600),
             ..Settings::default()
         };
         Self {
@@ -58,7 +57,7 @@ impl Bench {
 
     fn start(&mut self, pattern: &str) {
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
-        let task = Task { name: Arc::from("t"), paths, exclude: vec!["*.gz".to_owned()], start_at: self.start_at };
+        let task = Task { exclude: vec!["*.gz".to_owned()], start_at: self.start_at, ..Task::new("t", paths) };
         let (sender, receiver) = mpsc::channel(8);
         let known = self.streams.drain().map(|(_, checkpoint)| checkpoint).collect();
         let started = Reader::start(self.settings.clone(), &[task], known, 42, &self.budget, sender);

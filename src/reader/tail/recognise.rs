@@ -1,0 +1,151 @@
+//! Opening a file, and deciding whether it is still the one that it was.
+
+use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use tracing::{debug, info};
+
+use super::{Stop, Tail};
+use crate::{
+    reader::{Event, disk::Disk, identity, lane::Context},
+    record::{Checkpoint, Head, Origin, Stream, TailMark},
+};
+
+impl<D: Disk> Tail<D> {
+    /// Opens the file under its present name, and recognises it if it was not open before.
+    pub(super) async fn open(&mut self, context: &Context) -> Result<(), Stop> {
+        let file = File::open(&self.from.path)?;
+        let metadata = file.metadata()?;
+        if identity::place(&metadata) != self.from.place {
+            return Err(Stop::Elsewhere);
+        }
+        self.from.progress.saw_size(metadata.len());
+        let head = if usize::from(self.head.bytes) < Head::BYTES_MAX || self.origin.is_none() {
+            read_head(&file)?
+        } else {
+            self.head
+        };
+        if self.origin.is_none() {
+            self.recognise(&file, head, metadata.len(), context).await?;
+        } else if head != self.head {
+            self.head = head;
+            self.tell_changed(context).await?;
+        }
+        self.file = Some(D::adopt(file));
+        self.active = Instant::now();
+        context.counters(&self.from.task).open.increment(1.0);
+        Ok(())
+    }
+
+    /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
+    async fn recognise(&mut self, file: &File, head: Head, size: u64, context: &Context) -> Result<(), Stop> {
+        let fresh = Stream { file: self.from.id, generation: 0 };
+        let stream = match &self.from.known {
+            None => fresh,
+            Some(known) if self.is_unchanged(file, known, size)? => known.stream,
+            Some(known) => {
+                info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
+                context.counters(&self.from.task).happened("truncated");
+                (self.offset, self.mark) = (0, TailMark::default());
+                Stream { generation: known.stream.generation + 1, ..known.stream }
+            }
+        };
+        self.head = head;
+        self.from.progress.saw_read(self.offset);
+        self.begin(stream, context).await
+    }
+
+    fn is_unchanged(&self, file: &File, known: &Checkpoint, size: u64) -> io::Result<bool> {
+        if size < known.offset {
+            return Ok(false);
+        }
+        let mut head = vec![0; usize::from(known.head.bytes)];
+        let mut before = vec![0; usize::from(known.mark.bytes)];
+        let marked_from = known.offset.saturating_sub(before.len() as u64);
+        let read = file.read_exact_at(&mut head, 0).and_then(|()| file.read_exact_at(&mut before, marked_from));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => Ok((head.is_empty() || Head::of(&head) == known.head) && self.is_marked(&before)),
+        }
+    }
+
+    /// Begins the next generation: the file is not what it was, or is shorter than it was.
+    pub(super) async fn restart(&mut self, context: &Context) -> Result<(), Stop> {
+        let ended = self.stream().ok_or(Stop::Elsewhere)?;
+        let stream = Stream { generation: ended.generation + 1, ..ended };
+        let given_up = self.from.progress.unread();
+        debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
+        let counters = context.counters(&self.from.task);
+        counters.happened("truncated");
+        counters.abandoned.increment(given_up);
+        (self.offset, self.mark, self.unended) = (0, TailMark::default(), false);
+        self.from.progress.restarted();
+        self.close(context);
+        let file = File::open(&self.from.path)?;
+        if identity::place(&file.metadata()?) != self.from.place {
+            return Err(Stop::Elsewhere);
+        }
+        self.head = read_head(&file)?;
+        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)?;
+        self.begin(stream, context).await
+    }
+
+    async fn begin(&mut self, stream: Stream, context: &Context) -> Result<(), Stop> {
+        self.set_origin(stream);
+        context.send(Event::Opened(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
+    }
+
+    /// Takes over a new name.
+    pub(in crate::reader) async fn rename(&mut self, path: PathBuf, context: &Context) -> bool {
+        self.from.path = path;
+        let Some(stream) = self.stream() else { return true };
+        self.set_origin(stream);
+        self.tell_changed(context).await.is_ok()
+    }
+
+    fn set_origin(&mut self, stream: Stream) {
+        let (path, task) = (self.from.path.clone(), Arc::clone(&self.from.task));
+        self.origin = Some(Arc::new(Origin { stream, path, task }));
+    }
+
+    async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
+        let Some(stream) = self.stream() else { return Ok(()) };
+        context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
+    }
+
+    pub(super) fn checkpoint(&self, stream: Stream) -> Checkpoint {
+        Checkpoint {
+            stream,
+            task: Arc::clone(&self.from.task),
+            offset: self.offset,
+            mark: self.mark,
+            path: self.from.path.clone(),
+            place: self.from.place,
+            head: self.head,
+            cuts: Vec::new(),
+            updated_ms: Timestamp::now().as_millisecond(),
+        }
+    }
+
+    /// Lets go of the descriptor; the file is opened again when there is something to read.
+    pub(in crate::reader) fn close(&mut self, context: &Context) {
+        if self.file.take().is_some() {
+            context.counters(&self.from.task).open.decrement(1.0);
+        }
+    }
+}
+
+fn read_head(file: &File) -> io::Result<Head> {
+    let mut buffer = [0; Head::BYTES_MAX];
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Head::of(&buffer[..filled]))
+}
