@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    StartAt, Task, identity,
+    Compression, StartAt, Task, identity,
     inbox::{Assignment, Command, Inbox, Progress},
     pattern::{Pattern, Visit},
     watch::{Change, Watch},
@@ -89,6 +89,7 @@ pub(super) struct Matcher {
     paths: Vec<Pattern>,
     exclude: Vec<Pattern>,
     start_at: StartAt,
+    unpack: bool,
 }
 
 impl Matcher {
@@ -97,7 +98,7 @@ impl Matcher {
             |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
         let exclude: Vec<String> = task.exclude.iter().map(|text| anywhere(text)).collect();
         let (name, start_at) = (Arc::clone(&task.name), task.start_at);
-        Ok(Self { name, paths: read(&task.paths)?, exclude: read(&exclude)?, start_at })
+        Ok(Self { name, paths: read(&task.paths)?, exclude: read(&exclude)?, start_at, unpack: task.compression == Compression::Auto })
     }
 
     fn is_excluded(&self, path: &Path) -> bool {
@@ -328,8 +329,9 @@ impl Discover {
         lock(&self.table.files).insert(id, (Arc::clone(&task.name), Arc::clone(&progress)));
         self.tracked.insert(id, Tracked { names: Vec::new(), lane, progress: Arc::clone(&progress), walk: self.walk });
         let (task_name, path_now, place) = (Arc::clone(&task.name), path.to_owned(), identity::place(metadata));
+        let (unpack, progress_too) = (task.unpack, Arc::clone(&progress));
         let assignment =
-            Assignment { id, task: task_name, path: path_now, place, known, start, progress: Arc::clone(&progress) };
+            Assignment { id, task: task_name, path: path_now, place, known, start, unpack, progress: progress_too };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));
         self.add_name(id, path.to_owned());
         if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {

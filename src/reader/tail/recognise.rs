@@ -7,7 +7,13 @@ use tracing::{debug, info};
 
 use super::{Stop, Tail};
 use crate::{
-    reader::{Event, disk::Disk, identity, lane::Context},
+    reader::{
+        Event,
+        disk::Disk,
+        identity,
+        inflate::{self, Look},
+        lane::Context,
+    },
     record::{Checkpoint, Head, Origin, Stream, TailMark},
 };
 
@@ -20,16 +26,17 @@ impl<D: Disk> Tail<D> {
             return Err(Stop::Elsewhere);
         }
         self.from.progress.saw_size(metadata.len());
-        let head = if usize::from(self.head.bytes) < Head::BYTES_MAX || self.origin.is_none() {
-            read_head(&file)?
-        } else {
-            self.head
-        };
         if self.origin.is_none() {
-            self.recognise(&file, head, metadata.len(), context).await?;
-        } else if head != self.head {
-            self.head = head;
-            self.tell_changed(context).await?;
+            let look = inflate::look(&file, self.from.unpack)?;
+            self.recognise(&file, &look, metadata.len(), context).await?;
+        } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
+            let look = inflate::look(&file, self.from.unpack)?;
+            self.know_packing(look.packing);
+            let head = Head::of(&look.text);
+            if head != self.head {
+                self.head = head;
+                self.tell_changed(context).await?;
+            }
         }
         self.file = Some(D::adopt(file));
         self.active = Instant::now();
@@ -38,11 +45,11 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
-    async fn recognise(&mut self, file: &File, head: Head, size: u64, context: &Context) -> Result<(), Stop> {
+    async fn recognise(&mut self, file: &File, look: &Look, size: u64, context: &Context) -> Result<(), Stop> {
         let fresh = Stream { file: self.from.id, generation: 0 };
         let stream = match &self.from.known {
             None => fresh,
-            Some(known) if self.is_unchanged(file, known, size)? => known.stream,
+            Some(known) if self.is_unchanged(file, look, known, size)? => known.stream,
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
@@ -50,23 +57,29 @@ impl<D: Disk> Tail<D> {
                 Stream { generation: known.stream.generation + 1, ..known.stream }
             }
         };
-        self.head = head;
+        self.head = Head::of(&look.text);
+        self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
         self.begin(stream, context).await
     }
 
-    fn is_unchanged(&self, file: &File, known: &Checkpoint, size: u64) -> io::Result<bool> {
+    fn is_unchanged(&self, file: &File, look: &Look, known: &Checkpoint, size: u64) -> io::Result<bool> {
+        if !look.continues(known.head) {
+            return Ok(false);
+        }
+        // What stands before the offset of a compressed file is seen on the way there.
+        if look.packing.is_some() {
+            return Ok(true);
+        }
         if size < known.offset {
             return Ok(false);
         }
-        let mut head = vec![0; usize::from(known.head.bytes)];
         let mut before = vec![0; usize::from(known.mark.bytes)];
         let marked_from = known.offset.saturating_sub(before.len() as u64);
-        let read = file.read_exact_at(&mut head, 0).and_then(|()| file.read_exact_at(&mut before, marked_from));
-        match read {
+        match file.read_exact_at(&mut before, marked_from) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             Err(error) => Err(error),
-            Ok(()) => Ok((head.is_empty() || Head::of(&head) == known.head) && self.is_marked(&before)),
+            Ok(()) => Ok(self.is_marked(&before)),
         }
     }
 
@@ -86,7 +99,9 @@ impl<D: Disk> Tail<D> {
         if identity::place(&file.metadata()?) != self.from.place {
             return Err(Stop::Elsewhere);
         }
-        self.head = read_head(&file)?;
+        let look = inflate::look(&file, self.from.unpack)?;
+        self.head = Head::of(&look.text);
+        self.know_packing(look.packing);
         context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)?;
         self.begin(stream, context).await
     }
@@ -133,19 +148,8 @@ impl<D: Disk> Tail<D> {
         if self.file.take().is_some() {
             context.counters(&self.from.task).open.decrement(1.0);
         }
-    }
-}
-
-fn read_head(file: &File) -> io::Result<Head> {
-    let mut buffer = [0; Head::BYTES_MAX];
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
+        if let Some(packed) = &mut self.packed {
+            packed.pause();
         }
     }
-    Ok(Head::of(&buffer[..filled]))
 }
