@@ -52,7 +52,13 @@ impl<D: Disk> Tail<D> {
         };
         self.head = head;
         self.from.progress.saw_read(self.offset);
-        self.begin(stream, context).await
+        self.begin(stream, context).await?;
+        match &self.from.known {
+            Some(known) if known.stream != stream => {
+                context.send(Event::Ended(known.stream)).await.map_err(|_| Stop::Closed)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_unchanged(&self, file: &File, known: &Checkpoint, size: u64) -> io::Result<bool> {
@@ -87,8 +93,8 @@ impl<D: Disk> Tail<D> {
             return Err(Stop::Elsewhere);
         }
         self.head = read_head(&file)?;
-        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)?;
-        self.begin(stream, context).await
+        self.begin(stream, context).await?;
+        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)
     }
 
     async fn begin(&mut self, stream: Stream, context: &Context) -> Result<(), Stop> {
