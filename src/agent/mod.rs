@@ -120,7 +120,7 @@ impl Wires {
                     Ok(()) => checkpoints.ok(),
                     Err(unsaved) => {
                         checkpoints.failing(unsaved.error.to_string());
-                        belt.keeper.still_due(&unsaved.checkpoints);
+                        belt.keeper.still_due(unsaved.due);
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.ship_due().await,
@@ -151,13 +151,13 @@ impl Wires {
         }
         let due = belt.keeper.due();
         if let Err(unsaved) = self.saver.save(due).await {
-            belt.keeper.still_due(&unsaved.checkpoints);
+            belt.keeper.still_due(unsaved.due);
         }
     }
 
     async fn note_saved(&mut self, belt: &mut Belt) {
         if let Err(unsaved) = self.saver.finished().await {
-            belt.keeper.still_due(&unsaved.checkpoints);
+            belt.keeper.still_due(unsaved.due);
         }
     }
 
@@ -198,7 +198,7 @@ impl Wires {
         if !self.saver.is_idle()
             && let Err(unsaved) = self.saver.finished().await
         {
-            belt.keeper.still_due(&unsaved.checkpoints);
+            belt.keeper.still_due(unsaved.due);
         }
         let saved = self.saver.save(belt.keeper.due()).await;
         if in_time {

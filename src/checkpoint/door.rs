@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::seal::{self, FILE_PREFIX, STATE_KEY, State};
-use crate::record::{Checkpoint, FileId};
+use crate::record::{Checkpoint, Stream};
 
 /// The memory that sled may use to keep pages; a commit needs only those that it changes.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -77,11 +77,26 @@ impl Door {
         Ok(())
     }
 
-    /// The checkpoint of `file`.
-    pub(super) fn checkpoint(&self, file: FileId) -> Result<Option<Checkpoint>, Fault> {
-        let key = seal::key(file);
-        let record = guard(|| self.db.get(key))?;
-        Ok(record.map(|record| seal::read(&key, &record)).transpose()?)
+    /// Whether there is a checkpoint of a newer generation of the same file.
+    pub(super) fn has_newer(&self, stream: Stream) -> Result<bool, Fault> {
+        let newest = Stream { generation: u32::MAX, ..stream };
+        if stream == newest {
+            return Ok(false);
+        }
+        let newer = Stream { generation: stream.generation + 1, ..stream };
+        let mut records = self.db.range(seal::key(newer)..=seal::key(newest));
+        Ok(guard(|| records.next().transpose())?.is_some())
+    }
+
+    /// Writes everything anew, in the present version of the format.
+    pub(super) fn renew(&self, batch: &mut sled::Batch) -> Result<(), Fault> {
+        let mut records = self.db.scan_prefix(FILE_PREFIX);
+        while let Some((key, record)) = guard(|| records.next().transpose())? {
+            let checkpoint = seal::read(&key, &record)?;
+            batch.remove(key);
+            batch.insert(&seal::key(checkpoint.stream), seal::write(&checkpoint));
+        }
+        Ok(())
     }
 
     /// Changes all that is in `batch`, or nothing, and returns when it is on disk.

@@ -7,6 +7,23 @@ use jiff::Timestamp;
 use super::{Ledger, LedgerError};
 use crate::record::{Checkpoint, Span, Stream, TailMark};
 
+/// What is to be saved in one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Checkpoints that changed.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Streams of which nothing more will come and everything is safe.
+    pub finished: Vec<Stream>,
+}
+
+impl Due {
+    /// Whether there is nothing to save.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.checkpoints.is_empty() && self.finished.is_empty()
+    }
+}
+
 /// Turns settled spans into checkpoints. It holds one entry for each stream that is read, and drops it when the
 /// stream has ended and everything of it is settled.
 #[derive(Debug, Default)]
@@ -56,8 +73,8 @@ impl Keeper {
         self.ledger.settle(span)
     }
 
-    /// The checkpoints to save: of every stream whose watermark or evidence changed since the last call.
-    pub fn due(&mut self) -> Vec<Checkpoint> {
+    /// What to save: every stream whose watermark or evidence changed, or that is finished, since the last call.
+    pub fn due(&mut self) -> Due {
         for (stream, safe) in self.ledger.moved() {
             if let Some(known) = self.known.get_mut(&stream) {
                 known.offset = safe.to;
@@ -66,19 +83,22 @@ impl Keeper {
             }
         }
         let now = Timestamp::now().as_millisecond();
-        let due = self.changed.drain().filter_map(|stream| {
+        let checkpoints = self.changed.drain().filter_map(|stream| {
             let known = self.known.get_mut(&stream)?;
             known.updated_ms = now;
             Some(known.clone())
         });
-        let due = due.collect();
-        self.forget_ended();
-        due
+        Due { checkpoints: checkpoints.collect(), finished: self.forget_finished() }
     }
 
-    /// Marks checkpoints that could not be saved as due again.
-    pub fn still_due(&mut self, unsaved: &[Checkpoint]) {
-        self.changed.extend(unsaved.iter().map(|checkpoint| checkpoint.stream).filter(|s| self.known.contains_key(s)));
+    /// Marks what could not be saved as due again.
+    pub fn still_due(&mut self, unsaved: Due) {
+        self.ended.extend(&unsaved.finished);
+        for checkpoint in unsaved.checkpoints {
+            self.changed.insert(checkpoint.stream);
+            // What has ended since was forgotten, and what is known has newer evidence.
+            self.known.entry(checkpoint.stream).or_insert(checkpoint);
+        }
     }
 
     /// Whether nothing is under way.
@@ -92,16 +112,14 @@ impl Keeper {
         self.ledger.sources().filter_map(|stream| self.ledger.safe_to(stream).map(|to| (stream, to)))
     }
 
-    fn forget_ended(&mut self) {
-        let (ledger, known) = (&mut self.ledger, &mut self.known);
-        self.ended.retain(|stream| {
-            let settled = ledger.is_settled(*stream);
-            if settled {
-                ledger.close(*stream);
-                known.remove(stream);
-            }
-            !settled
-        });
+    fn forget_finished(&mut self) -> Vec<Stream> {
+        let ledger = &self.ledger;
+        let finished: Vec<Stream> = self.ended.extract_if(|stream| ledger.is_settled(*stream)).collect();
+        for stream in &finished {
+            self.ledger.close(*stream);
+            self.known.remove(stream);
+        }
+        finished
     }
 }
 
@@ -123,18 +141,18 @@ mod tests {
     fn a_checkpoint_is_due_when_the_watermark_or_the_path_changed_and_not_before() {
         let mut keeper = Keeper::default();
         keeper.opened(checkpoint(10));
-        assert_eq!(keeper.due().len(), 1, "a stream is saved when it is opened");
+        assert_eq!(keeper.due().checkpoints.len(), 1, "a stream is saved when it is opened");
         let span = Span { source: checkpoint(0).stream, start: 10, end: 20, mark: TailMark::behind(b"x\n") };
         keeper.take(&span).expect("adjacent");
         assert!(keeper.due().is_empty());
         keeper.settle(&span).expect("under way");
-        let due = keeper.due();
+        let due = keeper.due().checkpoints;
         assert_eq!((due[0].offset, due[0].mark), (20, TailMark::behind(b"x\n")));
         keeper.changed(Checkpoint { path: "/b".into(), ..checkpoint(0) });
         let due = keeper.due();
-        assert_eq!((due[0].offset, due[0].path.to_str()), (20, Some("/b")));
-        keeper.still_due(&due);
-        assert_eq!(keeper.due().len(), 1, "what could not be saved is due again");
+        assert_eq!((due.checkpoints[0].offset, due.checkpoints[0].path.to_str()), (20, Some("/b")));
+        keeper.still_due(due);
+        assert_eq!(keeper.due().checkpoints.len(), 1, "what could not be saved is due again");
     }
 
     #[test]
@@ -144,10 +162,14 @@ mod tests {
         let span = Span { source: checkpoint(0).stream, start: 0, end: 5, mark: TailMark::default() };
         keeper.take(&span).expect("adjacent");
         keeper.ended(span.source);
-        keeper.due();
+        assert!(keeper.due().finished.is_empty());
         assert_eq!(keeper.safe().count(), 1);
         keeper.settle(&span).expect("still known");
-        assert_eq!(keeper.due()[0].offset, 5);
-        assert_eq!(keeper.safe().count(), 0);
+        let due = keeper.due();
+        assert_eq!((due.checkpoints[0].offset, &due.finished[..]), (5, &[span.source][..]));
+        assert_eq!((keeper.safe().count(), keeper.due().is_empty()), (0, true));
+        keeper.still_due(due.clone());
+        assert_eq!(keeper.due().finished, due.finished, "what could not be saved is due again");
+        assert!(keeper.due().is_empty());
     }
 }

@@ -15,7 +15,7 @@ mod seal;
 mod sequence;
 mod store;
 
-pub use keeper::Keeper;
+pub use keeper::{Due, Keeper};
 pub use ledger::{Ledger, LedgerError, Safe};
 pub use saver::{Saver, Unsaved};
 pub use store::{Note, Opened, Store, StoreError};

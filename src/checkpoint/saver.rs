@@ -5,11 +5,8 @@ use std::time::Instant;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::error;
 
-use super::{Store, StoreError};
-use crate::{
-    metrics::{self, Counter, Gauge, Histogram, list},
-    record::Checkpoint,
-};
+use super::{Due, Store, StoreError};
+use crate::metrics::{self, Counter, Gauge, Histogram, list};
 
 /// Runs commits of a store on a blocking thread and says how they went.
 pub struct Saver {
@@ -25,15 +22,15 @@ pub struct Saver {
 
 /// How a commit went, with what was to be saved.
 struct Outcome {
-    checkpoints: Vec<Checkpoint>,
+    due: Due,
     result: Result<(), StoreError>,
 }
 
-/// A commit that failed; nothing was lost, the checkpoints are due again.
+/// A commit that failed; nothing was lost, what was to be saved is due again.
 #[derive(Debug)]
 pub struct Unsaved {
     /// What was to be saved.
-    pub checkpoints: Vec<Checkpoint>,
+    pub due: Due,
     /// Why it wasn't.
     pub error: StoreError,
 }
@@ -60,25 +57,25 @@ impl Saver {
     }
 
     /// Begins to save; to be called only when idle. With nothing to save, everything is as saved as it can be.
-    pub fn begin(&mut self, checkpoints: Vec<Checkpoint>) {
+    pub fn begin(&mut self, due: Due) {
         debug_assert!(self.is_idle(), "one commit at a time");
-        if checkpoints.is_empty() {
+        if due.is_empty() {
             self.note_saved();
             return;
         }
         let (store, took) = (self.store.clone(), self.took.clone());
         self.running = Some(spawn_blocking(move || {
             let begun = Instant::now();
-            let result = store.commit(&checkpoints);
+            let result = store.save(&due);
             took.record(begun.elapsed());
-            Outcome { checkpoints, result }
+            Outcome { due, result }
         }));
     }
 
     /// Waits for the commit that is running; for ever if there is none.
     ///
     /// # Errors
-    /// If the commit failed. The checkpoints come back and are to be saved again.
+    /// If the commit failed. What was to be saved comes back and is to be saved again.
     pub async fn finished(&mut self) -> Result<(), Unsaved> {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         let outcome = running.await;
@@ -89,10 +86,10 @@ impl Saver {
                 self.note_saved();
                 Ok(())
             }
-            Ok(Outcome { checkpoints, result: Err(error) }) => {
+            Ok(Outcome { due, result: Err(error) }) => {
                 self.failed.increment(1);
                 error!(error = %error, "can't save checkpoints; collection goes on, and what is not saved is sent again after a restart");
-                Err(Unsaved { checkpoints, error })
+                Err(Unsaved { due, error })
             }
             // The runtime is going down, or the commit panicked: the checkpoints stand where they stood.
             Err(error) => {
@@ -107,8 +104,8 @@ impl Saver {
     ///
     /// # Errors
     /// As [`Saver::finished`].
-    pub async fn save(&mut self, checkpoints: Vec<Checkpoint>) -> Result<(), Unsaved> {
-        self.begin(checkpoints);
+    pub async fn save(&mut self, due: Due) -> Result<(), Unsaved> {
+        self.begin(due);
         if self.is_idle() { Ok(()) } else { self.finished().await }
     }
 

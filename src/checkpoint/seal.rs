@@ -2,6 +2,13 @@
 //!
 //! A record is `version (1) · fields · XXH3-64 of the key and all before (8)`; numbers are little-endian. The
 //! checksum covers the key, so that a record found under another key is refused too.
+//!
+//! | version | key of a checkpoint | fields |
+//! |---|---|---|
+//! | 1 | `f` · file (16, big-endian) | the generation first, no cuts |
+//! | 2 | `f` · file (16) · generation (4, big-endian) | cuts last |
+//!
+//! Version 1 kept one checkpoint a file; it is read, and written anew as version 2 when the store is opened.
 
 use std::{
     ffi::OsString,
@@ -14,10 +21,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
 
-/// The version that is written, and the only one that is read.
-const VERSION: u8 = 1;
+/// The version that is written. Those before it are read.
+const VERSION: u8 = 2;
 
-/// The key of the store's own state; checkpoints have keys of 17 bytes.
+/// The key of the store's own state; checkpoints have other ones.
 pub(super) const STATE_KEY: &[u8] = b"state";
 /// What the keys of checkpoints begin with.
 pub(super) const FILE_PREFIX: &[u8] = b"f";
@@ -25,7 +32,9 @@ pub(super) const FILE_PREFIX: &[u8] = b"f";
 /// Why a record was refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(super) enum SealError {
-    #[error("a record was written in format version {0}, and this program reads version {VERSION}")]
+    #[error(
+        "it was written by a newer version of this program, in record format {0}, and this one reads formats up to {VERSION}"
+    )]
     Version(u8),
     #[error("a record's checksum is wrong")]
     Checksum,
@@ -40,12 +49,15 @@ pub(super) struct State {
     pub epoch: u128,
     /// How many commits there were.
     pub sequence: u64,
+    /// Whether the store was written in an older version of the format.
+    pub is_old: bool,
 }
 
-/// The key of `file`'s checkpoint.
-pub(super) fn key(file: FileId) -> [u8; 17] {
-    let mut key = [FILE_PREFIX[0]; 17];
-    key[1..].copy_from_slice(&file.0.to_be_bytes());
+/// The key of a stream's checkpoint. The generations of a file follow each other.
+pub(super) fn key(stream: Stream) -> [u8; 21] {
+    let mut key = [FILE_PREFIX[0]; 21];
+    key[1..17].copy_from_slice(&stream.file.0.to_be_bytes());
+    key[17..].copy_from_slice(&stream.generation.to_be_bytes());
     key
 }
 
@@ -57,9 +69,9 @@ pub(super) fn write_state(state: State) -> Vec<u8> {
 }
 
 pub(super) fn read_state(record: &[u8]) -> Result<State, SealError> {
-    let mut fields = Fields(open(STATE_KEY, record)?);
-    let state = State { epoch: u128::from_le_bytes(fields.take()?), sequence: u64::from_le_bytes(fields.take()?) };
-    fields.end(state)
+    let (version, mut fields) = open(STATE_KEY, record)?;
+    let (epoch, sequence) = (u128::from_le_bytes(fields.take()?), u64::from_le_bytes(fields.take()?));
+    fields.end(State { epoch, sequence, is_old: version < VERSION })
 }
 
 pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
@@ -67,7 +79,6 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
     let path = path.as_os_str().as_bytes();
     let mut record = Vec::with_capacity(96 + task.len() + path.len());
     record.push(VERSION);
-    record.extend(stream.generation.to_le_bytes());
     record.extend(offset.to_le_bytes());
     record.extend(mark.bytes.to_le_bytes());
     record.push(u8::from(mark.in_line));
@@ -84,14 +95,13 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
     }
     record.extend((cuts.len() as u32).to_le_bytes());
     record.extend(cuts.iter().flat_map(|cut| cut.to_le_bytes()));
-    seal(&key(stream.file), record)
+    seal(&key(*stream), record)
 }
 
 /// The checkpoint that stands under `key`.
 pub(super) fn read(key: &[u8], record: &[u8]) -> Result<Checkpoint, SealError> {
-    let mut fields = Fields(open(key, record)?);
-    let file = key.strip_prefix(FILE_PREFIX).and_then(|id| id.try_into().ok()).ok_or(SealError::Length)?;
-    let generation = u32::from_le_bytes(fields.take()?);
+    let (version, mut fields) = open(key, record)?;
+    let stream = read_stream(version, key, &mut fields)?;
     let offset = u64::from_le_bytes(fields.take()?);
     let mark = TailMark {
         bytes: u16::from_le_bytes(fields.take()?),
@@ -107,10 +117,17 @@ pub(super) fn read(key: &[u8], record: &[u8]) -> Result<Checkpoint, SealError> {
     let updated_ms = i64::from_le_bytes(fields.take()?);
     let task = String::from_utf8(fields.text()?.to_vec()).map_err(|_| SealError::Checksum)?.into();
     let path = PathBuf::from(OsString::from_vec(fields.text()?.to_vec()));
-    let stream = Stream { file: FileId(u128::from_be_bytes(file)), generation };
-    let count = u32::from_le_bytes(fields.take()?);
+    let count = if version == 1 { 0 } else { u32::from_le_bytes(fields.take()?) };
     let cuts = (0..count).map(|_| fields.take().map(u64::from_le_bytes)).collect::<Result<_, _>>()?;
     fields.end(Checkpoint { stream, task, offset, mark, path, place, head, cuts, updated_ms })
+}
+
+/// The stream of the record under `key`, whose generation stood among the fields once.
+fn read_stream(version: u8, key: &[u8], fields: &mut Fields<'_>) -> Result<Stream, SealError> {
+    let mut key = Fields(key.strip_prefix(FILE_PREFIX).ok_or(SealError::Length)?);
+    let file = FileId(u128::from_be_bytes(key.take()?));
+    let generation = if version == 1 { u32::from_le_bytes(fields.take()?) } else { u32::from_be_bytes(key.take()?) };
+    key.end(Stream { file, generation })
 }
 
 fn checksum(key: &[u8], record: &[u8]) -> [u8; 8] {
@@ -125,15 +142,16 @@ fn seal(key: &[u8], mut record: Vec<u8>) -> Vec<u8> {
     record
 }
 
-/// The fields of a sealed record.
-fn open<'a>(key: &[u8], record: &'a [u8]) -> Result<&'a [u8], SealError> {
+/// The version and the fields of a sealed record.
+fn open<'a>(key: &[u8], record: &'a [u8]) -> Result<(u8, Fields<'a>), SealError> {
     let (body, seal) = record.split_last_chunk::<8>().map(|(body, seal)| (body, *seal)).ok_or(SealError::Length)?;
     if seal != checksum(key, body) {
         return Err(SealError::Checksum);
     }
     match body.split_first() {
-        Some((&VERSION, fields)) => Ok(fields),
-        Some((other, _)) => Err(SealError::Version(*other)),
+        Some((&version @ 1..=VERSION, fields)) => Ok((version, Fields(fields))),
+        Some((0, _)) => Err(SealError::Checksum),
+        Some((newer, _)) => Err(SealError::Version(*newer)),
         None => Err(SealError::Length),
     }
 }
@@ -160,9 +178,62 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Records as version 1 wrote them, and as a version to come may.
+#[cfg(test)]
+pub(super) mod old {
+    use super::{STATE_KEY, State, VERSION, seal};
+    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+
+    pub(in crate::checkpoint) fn old_state(state: State) -> Vec<u8> {
+        seal(STATE_KEY, [&[1][..], &state.epoch.to_le_bytes(), &state.sequence.to_le_bytes()].concat())
+    }
+
+    pub(in crate::checkpoint) fn newer_state() -> Vec<u8> {
+        seal(STATE_KEY, vec![VERSION + 1])
+    }
+
+    pub(in crate::checkpoint) fn old_checkpoint() -> Checkpoint {
+        Checkpoint {
+            stream: Stream { file: FileId(7), generation: 3 },
+            task: "t".into(),
+            offset: 10,
+            mark: TailMark { bytes: 4, in_line: true, hash: 5 },
+            path: "/a".into(),
+            place: Place { device: 1, inode: 2, birth_ns: 3 },
+            head: Head { bytes: 10, hash: 6 },
+            cuts: Vec::new(),
+            updated_ms: 9,
+        }
+    }
+
+    pub(in crate::checkpoint) fn old_record() -> (Vec<u8>, Vec<u8>) {
+        let key = [b"f", &7_u128.to_be_bytes()[..]].concat();
+        let fields: [&[u8]; 16] = [
+            &[1],
+            &3_u32.to_le_bytes(),
+            &10_u64.to_le_bytes(),
+            &4_u16.to_le_bytes(),
+            &[1],
+            &5_u64.to_le_bytes(),
+            &1_u64.to_le_bytes(),
+            &2_u64.to_le_bytes(),
+            &3_i64.to_le_bytes(),
+            &10_u16.to_le_bytes(),
+            &6_u64.to_le_bytes(),
+            &9_i64.to_le_bytes(),
+            &1_u32.to_le_bytes(),
+            b"t",
+            &2_u32.to_le_bytes(),
+            b"/a",
+        ];
+        (key.clone(), seal(&key, fields.concat()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{SealError, State, key, read, read_state, seal, write, write_state};
+    use super::old::{old_checkpoint, old_record};
+    use super::{SealError, State, VERSION, key, read, read_state, seal, write, write_state};
     use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
     use proptest::prelude::*;
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
@@ -174,6 +245,7 @@ mod tests {
             head in any::<(u16, u64)>(),
             task in ".{0,20}",
             path in proptest::collection::vec(any::<u8>(), 0..80),
+            cuts in proptest::collection::vec(any::<u64>(), 0..4),
         ) -> Checkpoint {
             Checkpoint {
                 stream: Stream { file: FileId(ids.0), generation: ids.1 },
@@ -183,7 +255,7 @@ mod tests {
                 path: OsString::from_vec(path).into(),
                 place: Place { device: ids.3, birth_ns: ids.4, inode: ids.6 },
                 head: Head { bytes: head.0, hash: head.1 },
-                cuts: Vec::from(&ids.2.to_le_bytes()[..1]).into_iter().map(u64::from).collect(),
+                cuts,
                 updated_ms: ids.5,
             }
         }
@@ -196,7 +268,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             flip in 1_u8..,
         ) {
-            let (key, mut record) = (key(checkpoint.stream.file), write(&checkpoint));
+            let (key, mut record) = (key(checkpoint.stream), write(&checkpoint));
             prop_assert_eq!(read(&key, &record), Ok(checkpoint));
             let at = at.index(record.len());
             prop_assert!(read(&key, &record[..at]).is_err());
@@ -207,15 +279,17 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_without_a_panic_even_if_their_checksum_is_right(
             bytes in proptest::collection::vec(any::<u8>(), 0..120),
-            version in 0_u8..3,
+            version in 0_u8..4,
         ) {
-            let key = key(FileId(1));
-            prop_assert!(read(&key, &bytes).is_err());
+            let key = key(Stream { file: FileId(1), generation: 0 });
+            let key = if version == 1 { &key[..17] } else { &key };
+            prop_assert!(read(key, &bytes).is_err());
             let body = [vec![version], bytes].concat();
-            let sealed = seal(&key, body);
-            match read(&key, &sealed) {
+            let sealed = seal(key, body);
+            match read(key, &sealed) {
+                // Version 1 had the generation among its fields, and no number of cuts.
                 Ok(checkpoint) => prop_assert_eq!(write(&checkpoint).len(), sealed.len()),
-                Err(SealError::Version(other)) => prop_assert!(other == version && version != 1),
+                Err(SealError::Version(newer)) => prop_assert!(newer == version && version > 2),
                 Err(_) => (),
             }
         }
@@ -223,8 +297,20 @@ mod tests {
 
     #[test]
     fn the_state_reads_back() {
-        let state = State { epoch: u128::MAX / 3, sequence: 77 };
+        let state = State { epoch: u128::MAX / 3, sequence: 77, is_old: false };
         assert_eq!(read_state(&write_state(state)), Ok(state));
         assert_eq!(read_state(b""), Err(SealError::Length));
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_read_and_what_a_newer_one_wrote_is_told_from_damage() {
+        let expected = old_checkpoint();
+        let (key, record) = old_record();
+        assert_eq!(read(&key, &record), Ok(expected));
+        let (key, record) = (b"f", [&[VERSION + 1][..], b"whatever"].concat());
+        let refused = read(key, &seal(key, record)).expect_err("it is newer");
+        assert!(refused.to_string().contains("written by a newer version of this program"), "{refused}");
+        let state = [&[1][..], &7_u128.to_le_bytes(), &8_u64.to_le_bytes()].concat();
+        assert_eq!(read_state(&seal(super::STATE_KEY, state)), Ok(State { epoch: 7, sequence: 8, is_old: true }));
     }
 }

@@ -1,4 +1,4 @@
-//! The checkpoint store: one sealed record for each file, in a sled database in the data directory.
+//! The checkpoint store: one sealed record for each stream, in a sled database in the data directory.
 //!
 //! ```text
 //! <data directory>/
@@ -14,7 +14,6 @@
 //! is reported.
 
 use std::{
-    collections::HashMap,
     fmt,
     fs::{self, File},
     io::{self, Read},
@@ -25,12 +24,13 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    Due,
     door::{Door, Fault},
     lock::{self, Held, Lock},
     seal::{self, State},
     sequence::Sequence,
 };
-use crate::record::{Checkpoint, FileId, Stream};
+use crate::record::{Checkpoint, Stream};
 
 /// A store that is open, and what there is to say about how it was found.
 #[derive(Debug)]
@@ -173,6 +173,9 @@ impl Store {
                 let last = inner.sequence.last(Some(state.epoch)).map_err(refused)?;
                 note = judge(state, last);
                 inner.state = State { sequence: state.sequence.max(last.unwrap_or(0)), ..state };
+                if state.is_old {
+                    inner.change(Door::renew)?;
+                }
             }
         }
         Ok(Opened { store: Self(Arc::new(Mutex::new(inner))), note })
@@ -185,7 +188,8 @@ impl Store {
         self.inner().state.epoch
     }
 
-    /// All checkpoints, one for each file.
+    /// All checkpoints, one for each stream. A file may have several: of its earlier generations as long as
+    /// something of them may still be read.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -195,40 +199,45 @@ impl Store {
         checkpoints.map_err(|fault| inner.fail("read", fault))
     }
 
-    /// Saves `checkpoints`, all or none; they are on disk when this returns. Of a file's generations the newest is
-    /// kept: a checkpoint of an older one is passed over.
+    /// Saves `checkpoints`, all or none; they are on disk when this returns.
     ///
     /// # Errors
     /// If they could not be saved, which a full disk does; the next call tries everything anew.
     pub fn commit(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
-        self.inner().change(|door, batch| {
-            let mut newest: HashMap<FileId, &Checkpoint> = HashMap::with_capacity(checkpoints.len());
-            for checkpoint in checkpoints {
-                let kept = newest.entry(checkpoint.stream.file).or_insert(checkpoint);
-                if checkpoint.stream.generation >= kept.stream.generation {
-                    *kept = checkpoint;
-                }
-            }
-            for (file, checkpoint) in newest {
-                let saved = door.checkpoint(file)?;
-                if saved.is_none_or(|saved| saved.stream.generation <= checkpoint.stream.generation) {
-                    batch.insert(&seal::key(file), seal::write(checkpoint));
-                }
-            }
-            Ok(())
-        })
+        self.write(checkpoints, &[])
     }
 
-    /// Forgets `streams`, whose files are gone, unless a newer generation of the same file is known.
+    /// Saves what is due, all or none. A finished stream leaves the store when a newer generation of its file is in
+    /// it: nothing can come of it any more. Without one it stays, since its file may come back.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn save(&self, due: &Due) -> Result<(), StoreError> {
+        self.write(&due.checkpoints, &due.finished)
+    }
+
+    /// Forgets exactly `streams`; those that are not known do no harm.
     ///
     /// # Errors
     /// If the change could not be saved.
     pub fn forget(&self, streams: &[Stream]) -> Result<(), StoreError> {
+        self.inner().change(|_, batch| {
+            streams.iter().for_each(|stream| batch.remove(&seal::key(*stream)));
+            Ok(())
+        })
+    }
+
+    fn write(&self, checkpoints: &[Checkpoint], finished: &[Stream]) -> Result<(), StoreError> {
         self.inner().change(|door, batch| {
-            for stream in streams {
-                let saved = door.checkpoint(stream.file)?;
-                if saved.is_some_and(|saved| saved.stream.generation <= stream.generation) {
-                    batch.remove(&seal::key(stream.file));
+            for checkpoint in checkpoints {
+                batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
+            }
+            for stream in finished {
+                let newer = |known: &Checkpoint| {
+                    known.stream.file == stream.file && known.stream.generation > stream.generation
+                };
+                if checkpoints.iter().any(newer) || door.has_newer(*stream)? {
+                    batch.remove(&seal::key(*stream));
                 }
             }
             Ok(())
@@ -247,7 +256,7 @@ impl Inner {
         let refuse = |err: io::Error| refused(&self.dir, "made", err.to_string());
         let mut random = [0; 16];
         File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut random)).map_err(refuse)?;
-        self.state = State { epoch: u128::from_le_bytes(random), sequence: 0 };
+        self.state = State { epoch: u128::from_le_bytes(random), sequence: 0, is_old: false };
         self.change(|_, _| Ok(()))?;
         // The database synced its files; their names are synced here.
         for directory in [&self.dir.join("checkpoints"), &self.dir] {
@@ -259,7 +268,7 @@ impl Inner {
 
     /// One commit: what `fill` puts in the batch, and the next number.
     fn change(&mut self, fill: impl FnOnce(&Door, &mut sled::Batch) -> Result<(), Fault>) -> Result<(), StoreError> {
-        let next = State { sequence: self.state.sequence + 1, ..self.state };
+        let next = State { sequence: self.state.sequence + 1, is_old: false, ..self.state };
         let mut batch = sled::Batch::default();
         batch.insert(seal::STATE_KEY, seal::write_state(next));
         let door = self.door()?;
@@ -337,7 +346,16 @@ fn refused(dir: &Path, what: &'static str, reason: String) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Note, Store, StoreError};
+    use super::{
+        super::{
+            Due,
+            seal::{
+                STATE_KEY, State,
+                old::{newer_state, old_checkpoint, old_record, old_state},
+            },
+        },
+        Note, Store, StoreError,
+    };
     use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
     use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
 
@@ -377,16 +395,54 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_generation_of_a_file_is_kept_whatever_the_order_of_commits() {
+    fn each_stream_has_its_checkpoint_and_exactly_what_is_named_is_forgotten() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path()).expect("a new store").store;
-        store.commit(&[checkpoint(1, 2, 5), checkpoint(1, 1, 900)]).expect("committed");
+        store.commit(&[checkpoint(1, 2, 5), checkpoint(1, 1, 900), checkpoint(2, 0, 7)]).expect("committed");
         store.commit(&[checkpoint(1, 1, 901)]).expect("committed");
-        assert_eq!(offsets(&store), [(1, 2, 5)]);
-        store.forget(&[checkpoint(1, 1, 0).stream]).expect("committed");
-        assert_eq!(offsets(&store), [(1, 2, 5)]);
+        assert_eq!(offsets(&store), [(1, 1, 901), (1, 2, 5), (2, 0, 7)]);
         store.forget(&[checkpoint(1, 2, 0).stream, checkpoint(7, 0, 0).stream]).expect("committed");
-        assert_eq!(offsets(&store), []);
+        assert_eq!(offsets(&store), [(1, 1, 901), (2, 0, 7)]);
+    }
+
+    #[test]
+    fn a_finished_stream_leaves_the_store_when_a_newer_generation_is_in_it_and_not_before() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("a new store").store;
+        let save = |checkpoints: &[&Checkpoint], finished: &[&Checkpoint]| {
+            let checkpoints = checkpoints.iter().copied().cloned().collect();
+            let finished = finished.iter().map(|checkpoint| checkpoint.stream).collect();
+            store.save(&Due { checkpoints, finished }).expect("saved");
+        };
+        let (old, new, newest) = (checkpoint(1, 0, 9), checkpoint(1, 1, 5), checkpoint(1, u32::MAX, 1));
+        save(&[&old], &[&old]);
+        assert_eq!(offsets(&store), [(1, 0, 9)], "its file may come back");
+        save(&[&new], &[&old]);
+        assert_eq!(offsets(&store), [(1, 1, 5)]);
+        save(&[&newest], &[]);
+        save(&[], &[&new, &newest]);
+        assert_eq!(offsets(&store), [(1, u32::MAX, 1)]);
+    }
+
+    #[test]
+    fn a_store_of_the_format_before_is_written_anew_and_one_of_a_newer_format_is_set_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = State { epoch: 5, sequence: 4, is_old: true };
+        let write = |records: [(Vec<u8>, Vec<u8>); 2]| {
+            let db = sled::open(dir.path().join("checkpoints")).expect("a database");
+            records.into_iter().for_each(|(key, record)| drop(db.insert(key, record).expect("inserted")));
+        };
+        write([(STATE_KEY.to_vec(), old_state(state)), old_record()]);
+        for _ in 0..2 {
+            let opened = Store::open(dir.path()).expect("the store");
+            assert_eq!((opened.store.epoch(), opened.store.load().expect("readable")), (5, vec![old_checkpoint()]));
+            opened.store.commit(&[]).expect("committed");
+        }
+        write([(b"fnew".to_vec(), b"\x63".to_vec()), (STATE_KEY.to_vec(), newer_state())]);
+        let opened = Store::open(dir.path()).expect("a new store");
+        let note = opened.note.expect("it was set aside").to_string();
+        assert!(note.contains("written by a newer version of this program, in record format 3"), "{note}");
+        assert_eq!(offsets(&opened.store), []);
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl Indexing {
     /// Saves the checkpoints that are due.
     async fn save(&mut self) -> Result<(), String> {
         let due = self.keeper.due();
-        let copy = due.clone();
+        let copy = due.checkpoints.clone();
         match self.saver.save(due).await {
             Ok(()) => {
                 self.intake.saved(&copy);
@@ -223,7 +223,7 @@ impl Indexing {
                 Ok(())
             }
             Err(unsaved) => {
-                self.keeper.still_due(&unsaved.checkpoints);
+                self.keeper.still_due(unsaved.due);
                 self.checkpoints.failing(unsaved.error.to_string());
                 Err(unsaved.error.to_string())
             }

@@ -98,7 +98,13 @@ impl Matcher {
             |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
         let exclude: Vec<String> = task.exclude.iter().map(|text| anywhere(text)).collect();
         let (name, start_at) = (Arc::clone(&task.name), task.start_at);
-        Ok(Self { name, paths: read(&task.paths)?, exclude: read(&exclude)?, start_at, unpack: task.compression == Compression::Auto })
+        Ok(Self {
+            name,
+            paths: read(&task.paths)?,
+            exclude: read(&exclude)?,
+            start_at,
+            unpack: task.compression == Compression::Auto,
+        })
     }
 
     fn is_excluded(&self, path: &Path) -> bool {

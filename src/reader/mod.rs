@@ -199,7 +199,7 @@ pub enum Event {
     Changed(Checkpoint),
     /// Lines, or a part of a line.
     Block(Block),
-    /// Nothing more will come of the stream.
+    /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
 }
 

@@ -13,8 +13,8 @@ mod zstandard;
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use self::{gzip::Gzip, zstandard::Zstandard};
 pub use self::seek::{Seek, Sought};
+use self::{gzip::Gzip, zstandard::Zstandard};
 use crate::record::Head;
 
 /// How a file is compressed.
@@ -30,11 +30,7 @@ impl Packing {
     /// How a file is compressed that begins with `head`; none if it isn't, or if that is too short to tell.
     #[must_use]
     pub fn of(head: &[u8]) -> Option<Self> {
-        if gzip::is_gzip(head) {
-            Some(Self::Gzip)
-        } else {
-            zstandard::is_zstandard(head).then_some(Self::Zstandard)
-        }
+        if gzip::is_gzip(head) { Some(Self::Gzip) } else { zstandard::is_zstandard(head).then_some(Self::Zstandard) }
     }
 }
 

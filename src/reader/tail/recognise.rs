@@ -60,7 +60,13 @@ impl<D: Disk> Tail<D> {
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
-        self.begin(stream, context).await
+        self.begin(stream, context).await?;
+        match &self.from.known {
+            Some(known) if known.stream != stream => {
+                context.send(Event::Ended(known.stream)).await.map_err(|_| Stop::Closed)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_unchanged(&self, file: &File, look: &Look, known: &Checkpoint, size: u64) -> io::Result<bool> {
@@ -102,8 +108,8 @@ impl<D: Disk> Tail<D> {
         let look = inflate::look(&file, self.from.unpack)?;
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
-        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)?;
-        self.begin(stream, context).await
+        self.begin(stream, context).await?;
+        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)
     }
 
     async fn begin(&mut self, stream: Stream, context: &Context) -> Result<(), Stop> {
