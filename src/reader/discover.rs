@@ -234,7 +234,7 @@ impl Discover {
     fn begin(&mut self, id: FileId, task: &Matcher, path: &Path, metadata: &Metadata) {
         self.table.take_parted().into_iter().for_each(|parted| self.known.remember(parted));
         let known = self.known.take(id);
-        let succession = self.known.succession(id, known.as_ref());
+        let succession = self.known.succession(id, identity::place(metadata), known.as_ref());
         let skip = if known.is_none() { self.skip(task, metadata) } else { None };
         let progress = Arc::new(Progress::default());
         let read = skip.map_or(0, |skip| skip.end);

@@ -63,9 +63,13 @@ impl Known {
         self.by_file.remove(&file)
     }
 
-    /// Which streams a file has still to begin, if it goes on with `known`.
-    pub(super) fn succession(&self, file: FileId, known: Option<&Checkpoint>) -> Succession {
-        let mut succession = Succession::after(file, self.newest.get(&file).copied());
+    /// Which streams the file at `place` has still to begin, if it goes on with `known`.
+    pub(super) fn succession(&self, file: FileId, place: Place, known: Option<&Checkpoint>) -> Succession {
+        let mut succession = match place.birth_ns {
+            // Another file may have had the inode, and nothing would tell the two apart.
+            0 => Succession::random(identity::random_id()),
+            _ => Succession::after(file, self.newest.get(&file).copied()),
+        };
         if let Some(known) = known {
             succession.go_on(known.stream);
         }
@@ -112,7 +116,7 @@ mod tests {
         let mut known = Known::new(9, streams.to_vec());
         let taken = known.take(known.file_at(PLACE)).expect("known");
         assert_eq!(taken.stream, Stream { file: own, generation: 3 });
-        assert_eq!(known.succession(own, Some(&taken)).begin().generation, 4);
+        assert_eq!(known.succession(own, PLACE, Some(&taken)).begin().generation, 4);
         assert_eq!(known.older.len(), 3);
     }
 
@@ -123,10 +127,10 @@ mod tests {
         let mut known = Known::new(9, vec![checkpoint(own, 0, copy)]);
         assert_eq!(known.file_at(PLACE), own);
         assert!(known.take(own).is_none(), "its stream is at another place");
-        assert_eq!(known.succession(own, None).begin().generation, 1);
+        assert_eq!(known.succession(own, PLACE, None).begin().generation, 1);
         let taken = known.take(known.file_at(copy)).expect("known");
         assert_eq!(taken.stream.file, own);
-        let next = known.succession(identity::first_id(9, copy), Some(&taken)).begin();
+        let next = known.succession(identity::first_id(9, copy), copy, Some(&taken)).begin();
         assert_eq!((next.file == own, next.generation), (false, 1));
     }
 
