@@ -24,9 +24,9 @@ use tracing::warn;
 use super::{
     Event, Settings,
     counters::Counters,
-    discover::Table,
     disk::Disk,
     inbox::{Command, Inbox},
+    table::Table,
     tail::{Outcome, Tail, UNPACK_AT_ONCE},
 };
 use crate::{

@@ -121,8 +121,8 @@ impl<D: Disk> Tail<D> {
         }
         let Some(packed) = &mut self.packed else { return };
         self.from.progress.unpacked(packed.used);
-        if self.origin.is_none() && self.from.known.is_none() && self.from.start > 0 {
-            // To be begun at its end: nothing of it is read, and what its offsets would be is not worth unpacking it.
+        if self.origin.is_none() && self.from.known.is_none() && self.offset > 0 {
+            // It is passed over.
             packed.finish(self.from.progress.size());
             self.from.progress.unpacked(packed.used);
         }

@@ -1,16 +1,18 @@
 //! Opening a file, and deciding whether it is still the one that it was.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::{Stop, Tail};
 use crate::{
+    metrics::{self, list},
     reader::{
         Event,
         disk::Disk,
-        identity,
+        evidence, identity,
+        inbox::Skip,
         inflate::{self, Look},
         lane::Context,
     },
@@ -46,15 +48,24 @@ impl<D: Disk> Tail<D> {
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
     async fn recognise(&mut self, file: &File, look: &Look, size: u64, context: &Context) -> Result<(), Stop> {
-        let fresh = Stream { file: self.from.id, generation: 0 };
         let stream = match &self.from.known {
-            None => fresh,
-            Some(known) if self.is_unchanged(file, look, known, size)? => known.stream,
+            None => {
+                match self.from.skip.take() {
+                    // Nothing of it is read, and what its offsets would be is not worth unpacking it.
+                    Some(skip) if look.packing.is_some() => self.skip_to(skip.end, skip, context),
+                    Some(skip) => self.skip(file, skip, context)?,
+                    None => (),
+                }
+                self.from.succession.begin()
+            }
+            // What stands before the offset of a compressed file is seen on the way there.
+            Some(known) if look.packing.is_some() && look.continues(known.head) => known.stream,
+            Some(known) if look.packing.is_none() && evidence::agrees(file, known, size)? => known.stream,
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
                 (self.offset, self.mark) = (0, TailMark::default());
-                Stream { generation: known.stream.generation + 1, ..known.stream }
+                self.from.succession.begin()
             }
         };
         self.head = Head::of(&look.text);
@@ -69,30 +80,25 @@ impl<D: Disk> Tail<D> {
         }
     }
 
-    fn is_unchanged(&self, file: &File, look: &Look, known: &Checkpoint, size: u64) -> io::Result<bool> {
-        if !look.continues(known.head) {
-            return Ok(false);
-        }
-        // What stands before the offset of a compressed file is seen on the way there.
-        if look.packing.is_some() {
-            return Ok(true);
-        }
-        if size < known.offset {
-            return Ok(false);
-        }
-        let mut before = vec![0; usize::from(known.mark.bytes)];
-        let marked_from = known.offset.saturating_sub(before.len() as u64);
-        match file.read_exact_at(&mut before, marked_from) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(error),
-            Ok(()) => Ok(self.is_marked(&before)),
-        }
+    /// Passes over what of a file is older than anyone cares for, up to the beginning of a line.
+    fn skip(&mut self, file: &File, skip: Skip, context: &Context) -> io::Result<()> {
+        let limit = context.settings.line_bytes_max as u64;
+        let (offset, in_line) = evidence::line_begin(file, skip.end, limit)?;
+        self.mark.in_line = in_line;
+        self.skip_to(offset, skip, context);
+        Ok(())
+    }
+
+    fn skip_to(&mut self, offset: u64, skip: Skip, context: &Context) {
+        self.offset = offset;
+        context.counters(&self.from.task).happened("skipped");
+        metrics::counter(&list::SKIPPED_BYTES, &[&self.from.task, skip.reason]).increment(self.offset);
     }
 
     /// Begins the next generation: the file is not what it was, or is shorter than it was.
     pub(super) async fn restart(&mut self, context: &Context) -> Result<(), Stop> {
         let ended = self.stream().ok_or(Stop::Elsewhere)?;
-        let stream = Stream { generation: ended.generation + 1, ..ended };
+        let stream = self.from.succession.begin();
         let given_up = self.from.progress.unread();
         debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
         let counters = context.counters(&self.from.task);
@@ -118,7 +124,7 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Takes over a new name.
-    pub(in crate::reader) async fn rename(&mut self, path: PathBuf, context: &Context) -> bool {
+    pub(in crate::reader) async fn rename(&mut self, path: Arc<Path>, context: &Context) -> bool {
         self.from.path = path;
         let Some(stream) = self.stream() else { return true };
         self.set_origin(stream);
@@ -126,7 +132,7 @@ impl<D: Disk> Tail<D> {
     }
 
     fn set_origin(&mut self, stream: Stream) {
-        let (path, task) = (self.from.path.clone(), Arc::clone(&self.from.task));
+        let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task }));
     }
 
@@ -141,7 +147,7 @@ impl<D: Disk> Tail<D> {
             task: Arc::clone(&self.from.task),
             offset: self.offset,
             mark: self.mark,
-            path: self.from.path.clone(),
+            path: self.from.path.to_path_buf(),
             place: self.from.place,
             head: self.head,
             cuts: Vec::new(),
