@@ -8,7 +8,7 @@ use tracing::{debug, info};
 use super::{Stop, Tail};
 use crate::{
     reader::{Event, disk::Disk, identity, lane::Context},
-    record::{Checkpoint, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
@@ -112,7 +112,7 @@ impl<D: Disk> Tail<D> {
 
     fn set_origin(&mut self, stream: Stream) {
         let (path, task) = (self.from.path.clone(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task }));
+        self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
     async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
