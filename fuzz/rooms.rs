@@ -15,7 +15,7 @@ pub mod inflate;
 pub mod metrics;
 #[path = "../src/record/mod.rs"]
 pub mod record;
-#[path = "../src/splitter.rs"]
+#[path = "../src/splitter/mod.rs"]
 pub mod splitter;
 #[path = "../src/store/mod.rs"]
 pub mod store;

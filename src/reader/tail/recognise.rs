@@ -16,7 +16,7 @@ use crate::{
         inflate::{self, Look},
         lane::Context,
     },
-    record::{Checkpoint, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
@@ -133,7 +133,7 @@ impl<D: Disk> Tail<D> {
 
     fn set_origin(&mut self, stream: Stream) {
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task }));
+        self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
     async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
