@@ -136,7 +136,7 @@ impl<D: Disk> Tail<D> {
         self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
-    async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
+    pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
@@ -151,6 +151,7 @@ impl<D: Disk> Tail<D> {
             place: self.from.place,
             head: self.head,
             cuts: Vec::new(),
+            unpacked: self.packed.as_ref().and_then(|packed| packed.unpacked()),
             updated_ms: Timestamp::now().as_millisecond(),
         }
     }
