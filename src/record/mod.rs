@@ -7,6 +7,7 @@ mod block;
 mod budget;
 mod checkpoint;
 mod file;
+mod late_cut;
 mod level;
 mod span;
 
@@ -14,5 +15,6 @@ pub use block::{Block, Part};
 pub use budget::{Budget, Permit};
 pub use checkpoint::{Checkpoint, Head, Place};
 pub use file::{FileId, Origin, Stream};
+pub use late_cut::LateCut;
 pub use level::Level;
 pub use span::{Span, TailMark};

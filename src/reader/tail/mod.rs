@@ -4,11 +4,13 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod cuts;
 mod recognise;
 mod send;
 
 use std::{io, sync::Arc, time::Instant};
 
+use self::cuts::Cuts;
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
@@ -41,6 +43,8 @@ pub(super) struct Tail<D: Disk> {
     offset: u64,
     mark: TailMark,
     head: Head,
+    /// Where lines were cut, or have to be, because their ends did not come in time.
+    cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
     /// When something was last read.
@@ -79,6 +83,7 @@ impl<D: Disk> Tail<D> {
             Some(known) => (known.offset, known.mark, known.head),
             None => (from.start, TailMark::default(), Head::default()),
         };
+        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
             origin: None,
@@ -86,6 +91,7 @@ impl<D: Disk> Tail<D> {
             offset,
             mark,
             head,
+            cuts,
             want,
             active: Instant::now(),
             unended: false,

@@ -89,6 +89,10 @@ impl Bench {
                 let (offset, mark) = (known.offset, known.mark);
                 *known = Checkpoint { offset, mark, ..checkpoint };
             }
+            Event::Cut(stream, cut) => {
+                let known = self.streams.get_mut(&stream).expect("opened before it was cut");
+                known.cuts.push(cut.at());
+            }
             Event::Ended(stream) => self.ended.push(stream),
             Event::Block(block) => self.take(&block),
         }
@@ -161,6 +165,8 @@ macro_rules! with_both_backends {
         }
     };
 }
+
+mod cuts;
 
 with_both_backends! {
     async fn files_that_are_there_grow_and_appear_are_read_to_the_byte(dir, bench) {
