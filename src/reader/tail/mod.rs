@@ -81,7 +81,7 @@ impl<D: Disk> Tail<D> {
     pub(super) fn new(from: Assignment, want: usize) -> Self {
         let (offset, mark, head) = match &from.known {
             Some(known) => (known.offset, known.mark, known.head),
-            None => (from.start, TailMark::default(), Head::default()),
+            None => (0, TailMark::default(), Head::default()),
         };
         let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
