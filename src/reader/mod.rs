@@ -13,6 +13,7 @@ mod disk;
 mod evidence;
 mod identity;
 mod inbox;
+mod inflate;
 mod known;
 mod lane;
 mod matcher;
@@ -90,6 +91,17 @@ pub enum Identity {
     Content,
 }
 
+/// Whether compressed files are read as their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip and Zstandard files, known by their first bytes, are read as the text that they hold.
+    #[default]
+    Auto,
+    /// Every file is read as it stands.
+    None,
+}
+
 /// How to read.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -164,6 +176,8 @@ pub struct Task {
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
     pub oldest_first: bool,
+    /// Whether compressed files are read as their text.
+    pub compression: Compression,
 }
 
 impl Task {
@@ -178,6 +192,7 @@ impl Task {
             ignore_older: None,
             rate: None,
             oldest_first: false,
+            compression: Compression::Auto,
         }
     }
 }

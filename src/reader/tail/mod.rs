@@ -5,15 +5,18 @@
 //! at once, however much was written.
 
 mod cuts;
+mod packed;
 mod recognise;
 mod send;
 
 use std::{io, sync::Arc, time::Instant};
 
-use self::cuts::Cuts;
+pub(super) use self::packed::UNPACK_AT_ONCE;
+use self::{cuts::Cuts, packed::Packed};
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
+    inflate::Packing,
     lane::Context,
 };
 use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
@@ -39,6 +42,8 @@ pub(super) struct Tail<D: Disk> {
     /// Made when the file is first opened; none before.
     origin: Option<Arc<Origin>>,
     pub(super) file: Option<D::File>,
+    /// There if the file is compressed: its way to the text that offsets count in.
+    packed: Option<Box<Packed>>,
     /// Where the next block begins.
     offset: u64,
     mark: TailMark,
@@ -88,6 +93,7 @@ impl<D: Disk> Tail<D> {
             from,
             origin: None,
             file: None,
+            packed: None,
             offset,
             mark,
             head,
@@ -104,7 +110,10 @@ impl<D: Disk> Tail<D> {
 
     /// Goes on with a file that had lost its last name and has one again.
     pub(super) fn revive(&mut self, from: Assignment) {
-        from.progress.saw_read(self.offset);
+        match &self.packed {
+            Some(packed) => from.progress.unpacked(packed.used()),
+            None => from.progress.saw_read(self.offset),
+        }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, false);
     }
 
@@ -136,6 +145,9 @@ impl<D: Disk> Tail<D> {
         if self.file.is_none() {
             self.open(context).await?;
         }
+        if self.packed.is_some() {
+            return self.read_packed(context).await;
+        }
         let marked = usize::from(self.mark.bytes);
         let capacity = self.want + TailMark::BYTES_MAX;
         if buffer.capacity() < capacity {
@@ -151,6 +163,11 @@ impl<D: Disk> Tail<D> {
             return Ok(true);
         }
         let text = &buffer[marked..read.min(marked + self.want)];
+        if self.offset == 0 && self.from.unpack && Packing::of(text).is_some() {
+            // It was empty when it was opened.
+            self.close(context);
+            return Ok(true);
+        }
         let goes_on = read - marked >= self.want;
         self.send(text, goes_on, permit, context).await
     }
