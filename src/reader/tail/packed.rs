@@ -254,17 +254,17 @@ impl<D: Disk> Tail<D> {
         let whole = ends && unpack.is_whole();
         self.flush &= whole || damage.is_some();
         let sent_from = self.offset;
-        self.send(&packed.text, !over, permit, context).await?;
+        let more = self.send(&packed.text, !over, permit, context).await?;
         packed.text.drain(..(self.offset - sent_from) as usize);
         let rest = !packed.text.is_empty();
         // A line whose end is still to be compressed is no unended one.
-        self.unended = rest && whole;
+        self.unended = rest && (whole || damage.is_some());
         match damage {
             Some(damage) if !rest => self.give_up_packed(packed, &damage.to_string(), context),
             None if whole && !rest => packed.finish(unpack.used(), self.offset),
             _ => packed.stage = Stage::Reading(unpack),
         }
-        Ok(if over && (damage.is_none() || !rest) { Turn::Quiet } else { Turn::More })
+        Ok(if more { Turn::More } else { Turn::Quiet })
     }
 
     /// Leaves a file whose rest can't be read.
