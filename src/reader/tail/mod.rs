@@ -4,14 +4,15 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod cuts;
 mod packed;
 mod recognise;
 mod send;
 
 use std::{io, sync::Arc, time::Instant};
 
-use self::packed::Packed;
 pub(super) use self::packed::UNPACK_AT_ONCE;
+use self::{cuts::Cuts, packed::Packed};
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
@@ -47,6 +48,8 @@ pub(super) struct Tail<D: Disk> {
     offset: u64,
     mark: TailMark,
     head: Head,
+    /// Where lines were cut, or have to be, because their ends did not come in time.
+    cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
     /// When something was last read.
@@ -85,6 +88,7 @@ impl<D: Disk> Tail<D> {
             Some(known) => (known.offset, known.mark, known.head),
             None => (0, TailMark::default(), Head::default()),
         };
+        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
             origin: None,
@@ -93,6 +97,7 @@ impl<D: Disk> Tail<D> {
             offset,
             mark,
             head,
+            cuts,
             want,
             active: Instant::now(),
             unended: false,
