@@ -321,8 +321,8 @@ impl Delivery {
     /// Parts from the parcel what its indices don't take, and holds it.
     fn hold(&mut self, parcel: &mut Parcel, mut stopped: Vec<(usize, Box<Reason>)>, now: Instant) {
         while let Some((first, reason)) = stopped.first() {
-            let name: Name = parcel.body.index(*first).into();
-            let of_this_index = |(item, _): &(usize, _)| *parcel.body.index(*item) == *name;
+            let name: Name = parcel.body.index_of(*first).into();
+            let of_this_index = |(item, _): &(usize, _)| *parcel.body.index_of(*item) == *name;
             let (mine, others): (Vec<_>, Vec<_>) = stopped.iter().cloned().partition(of_this_index);
             let items: Vec<usize> = mine.into_iter().map(|(item, _)| item).collect();
             let part = parcel.part(&items);

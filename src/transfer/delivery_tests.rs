@@ -59,10 +59,9 @@ impl World {
         }
         let seen = self.seen.entry(id.to_owned()).or_default();
         *seen += 1;
-        if self
-            .busy
-            .is_some_and(|(every, times)| document["n"].as_u64().unwrap_or(0) as usize % every == 0 && *seen <= times)
-        {
+        if self.busy.is_some_and(|(every, times): (usize, usize)| {
+            (document["n"].as_u64().unwrap_or(0) as usize).is_multiple_of(every) && *seen <= times
+        }) {
             return told(429, "es_rejected_execution_exception");
         }
         if !self.taken.entry(index.to_owned()).or_default().insert(id.to_owned()) {
@@ -148,7 +147,7 @@ impl Bench {
             assert!(!stretch.release(), "the worker is done, the parcel is not");
             for _ in 0..count {
                 let n = self.made;
-                let document = json!({ "n": n, "wrong": index.contains("wrong") && n % 2 == 0 }).to_string();
+                let document = json!({ "n": n, "wrong": index.contains("wrong") && n.is_multiple_of(2) }).to_string();
                 parcel.body.push(index, Some(&n.to_string()), |out| out.extend_from_slice(document.as_bytes()));
                 parcel.items.push(parcel.origins.len() as u32 - 1);
                 self.made += 1;

@@ -82,14 +82,14 @@ impl Stopped {
         }
         let mut held: HashMap<Name, Vec<usize>> = HashMap::new();
         for item in 0..parcel.body.len() {
-            let name = parcel.body.index(item);
+            let name = parcel.body.index_of(item);
             if self.indices.contains_key(name) {
                 held.entry(name.into()).or_default().push(item);
             }
         }
         let names: Vec<Name> = held.into_keys().collect();
         for name in names {
-            let items: Vec<usize> = (0..parcel.body.len()).filter(|at| *parcel.body.index(*at) == *name).collect();
+            let items: Vec<usize> = (0..parcel.body.len()).filter(|at| *parcel.body.index_of(*at) == *name).collect();
             let part = parcel.part(&items);
             self.add(&name, part);
         }

@@ -108,7 +108,7 @@ impl Body {
     /// # Panics
     /// If there is no such item.
     #[must_use]
-    pub fn index(&self, item: usize) -> &[u8] {
+    pub fn index_of(&self, item: usize) -> &[u8] {
         let name = &self.item(item)[ACTION.len()..];
         let mut is_escaped = false;
         let end = name.iter().position(|byte| {
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(body.item(0), b"{\"create\":{\"_index\":\"logs-a\",\"_id\":\"x1\"}}\n{\"a\":1}\n");
         assert_eq!(body.item(1), b"{\"create\":{\"_index\":\"odd\\\"\\\\\\n\"}}\n{}\n");
         assert_eq!((body.document(0), body.document(1)), (&b"{\"a\":1}"[..], &b"{}"[..]));
-        assert_eq!((body.index(0), body.index(1)), (&b"logs-a"[..], &br#"odd\"\\\n"#[..]));
+        assert_eq!((body.index_of(0), body.index_of(1)), (&b"logs-a"[..], &br#"odd\"\\\n"#[..]));
         assert_eq!(body.sealed().len(), body.bytes_len());
     }
 
