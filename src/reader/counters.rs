@@ -1,7 +1,7 @@
 //! What a lane counts for each task.
 
 use crate::{
-    metrics::{self, Counter, Gauge, list},
+    metrics::{self, Counter, list},
     record::Part,
 };
 
@@ -14,7 +14,6 @@ pub(super) struct Counters {
     unended: Counter,
     pub(super) abandoned: Counter,
     pub(super) failed: Counter,
-    pub(super) open: Gauge,
 }
 
 impl Counters {
@@ -27,7 +26,6 @@ impl Counters {
             unended: metrics::counter(&list::CUT_LINES, &[task, "no_newline"]),
             abandoned: metrics::counter(&list::ABANDONED_BYTES, &[task]),
             failed: metrics::counter(&list::ERRORS, &["reader", "read"]),
-            open: metrics::gauge(&list::FILES, &[task, "open"]),
         }
     }
 

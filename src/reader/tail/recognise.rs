@@ -1,39 +1,32 @@
 //! Opening a file, and deciding whether it is still the one that it was.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::{Stop, Tail};
 use crate::{
-    reader::{Event, disk::Disk, identity, lane::Context},
+    reader::{Event, context::Context, disk::Disk, identity},
     record::{Checkpoint, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
-    /// Opens the file under its present name, and recognises it if it was not open before.
-    pub(super) async fn open(&mut self, context: &Context) -> Result<(), Stop> {
-        let file = File::open(&self.from.path)?;
-        let metadata = file.metadata()?;
-        if identity::place(&metadata) != self.from.place {
-            return Err(Stop::Elsewhere);
-        }
-        self.from.progress.saw_size(metadata.len());
+    /// Recognises a file that was just opened, if it was not open before.
+    pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
+        let size = file.metadata()?.len();
         let head = if usize::from(self.head.bytes) < Head::BYTES_MAX || self.origin.is_none() {
             read_head(&file)?
         } else {
             self.head
         };
         if self.origin.is_none() {
-            self.recognise(&file, head, metadata.len(), context).await?;
+            self.recognise(&file, head, size, context).await?;
         } else if head != self.head {
             self.head = head;
             self.tell_changed(context).await?;
         }
         self.file = Some(D::adopt(file));
-        self.active = Instant::now();
-        context.counters(&self.from.task).open.increment(1.0);
         Ok(())
     }
 
@@ -87,7 +80,7 @@ impl<D: Disk> Tail<D> {
         counters.abandoned.increment(given_up);
         (self.offset, self.mark, self.unended) = (0, TailMark::default(), false);
         self.from.progress.restarted();
-        self.close(context);
+        self.close();
         let file = File::open(&self.from.path)?;
         if identity::place(&file.metadata()?) != self.from.place {
             return Err(Stop::Elsewhere);
@@ -102,12 +95,11 @@ impl<D: Disk> Tail<D> {
         context.send(Event::Opened(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
 
-    /// Takes over a new name.
-    pub(in crate::reader) async fn rename(&mut self, path: PathBuf, context: &Context) -> bool {
-        self.from.path = path;
-        let Some(stream) = self.stream() else { return true };
+    /// Tells the new name.
+    pub(super) async fn tell_renamed(&mut self, context: &Context) -> Result<(), Stop> {
+        let Some(stream) = self.stream() else { return Ok(()) };
         self.set_origin(stream);
-        self.tell_changed(context).await.is_ok()
+        self.tell_changed(context).await
     }
 
     fn set_origin(&mut self, stream: Stream) {
@@ -131,13 +123,6 @@ impl<D: Disk> Tail<D> {
             head: self.head,
             cuts: Vec::new(),
             updated_ms: Timestamp::now().as_millisecond(),
-        }
-    }
-
-    /// Lets go of the descriptor; the file is opened again when there is something to read.
-    pub(in crate::reader) fn close(&mut self, context: &Context) {
-        if self.file.take().is_some() {
-            context.counters(&self.from.task).open.decrement(1.0);
         }
     }
 }

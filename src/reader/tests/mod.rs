@@ -362,3 +362,5 @@ with_both_backends! {
         bench.stop().await;
     }
 }
+
+mod lanes;
