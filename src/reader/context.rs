@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use tokio::sync::mpsc::{self, error::SendError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Settings, counters::Counters, discover::Table};
+use super::{Event, Settings, counters::Counters, table::Table};
 use crate::{
     metrics::{self, Histogram, list},
     record::{Budget, Permit},

@@ -11,14 +11,19 @@ mod counters;
 mod cut;
 mod discover;
 mod disk;
+mod evidence;
 mod farewell;
 mod identity;
 mod inbox;
+mod known;
 mod lane;
 mod limits;
+mod matcher;
 mod pattern;
 mod pread;
 mod ring;
+mod succession;
+mod table;
 mod tail;
 mod watch;
 
@@ -36,13 +41,8 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
-    context::Context,
-    discover::{Discover, Matcher, Table},
-    inbox::Inbox,
-    lane::Lane,
-    pread::Pread,
-    ring::Ring,
-    watch::Watch,
+    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
+    ring::Ring, table::Table, watch::Watch,
 };
 use crate::{
     metrics::{self, list},
@@ -243,7 +243,7 @@ impl Reader {
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
-        let mut discover = Discover::new(matchers, known, seed, Watch::new(woken)?);
+        let mut discover = Discover::new(matchers, Known::new(seed, known), Watch::new(woken)?);
         discover.rescan = settings.rescan;
         let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();

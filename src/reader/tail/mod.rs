@@ -7,7 +7,7 @@
 mod recognise;
 mod send;
 
-use std::{fs::File, io, os::fd::AsRawFd, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs::File, io, os::fd::AsRawFd, path::Path, sync::Arc, time::Instant};
 
 use rustix::io::Errno;
 use tokio::sync::Notify;
@@ -111,7 +111,7 @@ impl<D: Disk> Tail<D> {
     pub(super) fn new(from: Assignment, want: usize) -> Self {
         let (offset, mark, head) = match &from.known {
             Some(known) => (known.offset, known.mark, known.head),
-            None => (from.start, TailMark::default(), Head::default()),
+            None => (0, TailMark::default(), Head::default()),
         };
         Self {
             from,
@@ -198,7 +198,7 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Takes over a new name, which the next turn tells.
-    pub(super) fn rename(&mut self, path: PathBuf) {
+    pub(super) fn rename(&mut self, path: Arc<Path>) {
         self.from.path = path;
         self.renamed = true;
     }
