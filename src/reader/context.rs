@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use tokio::sync::mpsc::{self, error::SendError};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{self, error::SendError},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Settings, counters::Counters, table::Table};
+use super::{Event, Settings, counters::Counters, table::Table, tail::UNPACK_AT_ONCE};
 use crate::{
     metrics::{self, Histogram, list},
     record::{Budget, Permit},
@@ -22,6 +25,7 @@ pub(super) struct Context {
     events: mpsc::Sender<Event>,
     tasks: HashMap<Arc<str>, Counters>,
     waited: Histogram,
+    unpackers: Arc<Semaphore>,
 }
 
 impl Context {
@@ -36,12 +40,18 @@ impl Context {
     ) -> Self {
         let tasks = tasks.iter().map(|task| (Arc::clone(task), Counters::of(task))).collect();
         let waited = metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]);
-        Self { settings, open_max: open_max.max(1), stop, table, budget, events, tasks, waited }
+        let unpackers = Arc::new(Semaphore::new(UNPACK_AT_ONCE));
+        Self { settings, open_max: open_max.max(1), stop, table, budget, events, tasks, waited, unpackers }
     }
 
     pub(super) fn counters(&self, task: &Arc<str>) -> &Counters {
         // Every file is assigned under a task that the reader was started with.
         &self.tasks[task]
+    }
+
+    /// The right to unpack a compressed file; none while the lane unpacks as many as it may.
+    pub(super) fn may_unpack(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.unpackers).try_acquire_owned().ok()
     }
 
     /// How many bytes of text a read is for, unless a longer line is met.

@@ -54,7 +54,7 @@ pub(super) struct Lane<D: Disk> {
     waiting: VecDeque<FileId>,
     /// Open files that were read to their ends, by when; the first ones are closed first.
     quiet: BTreeSet<(Instant, FileId)>,
-    /// Files that something becomes of as time passes: deleted ones, and those that end inside a line.
+    /// Files that something becomes of as time passes, such as deleted ones; a part of the open ones.
     minded: HashSet<FileId>,
     buffers: Vec<Vec<u8>>,
     /// How many files are open, at home and away.
@@ -289,7 +289,7 @@ impl<D: Disk> Lane<D> {
             Outcome::More => tail.failed = None,
             Outcome::Quiet => {
                 tail.failed = None;
-                if tail.unended || tail.deleted.is_some() {
+                if tail.needs_minding() {
                     self.minded.insert(id);
                 } else if tail.is_open() {
                     let since = *tail.quiet.insert(tail.active);
@@ -341,12 +341,14 @@ impl<D: Disk> Lane<D> {
             if tail.unended && idle >= settings.idle_flush {
                 tail.flush = true;
                 woken.push(*id);
+            } else if tail.waits_to_unpack() {
+                woken.push(*id);
             } else if tail.deleted.is_some() && !tail.queued {
                 // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.
                 let list = if idle >= settings.deleted_quiet { &mut over } else { &mut woken };
                 list.push(*id);
             }
-            tail.unended || tail.deleted.is_some()
+            tail.needs_minding()
         });
         for id in woken {
             self.wake(id);

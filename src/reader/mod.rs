@@ -15,6 +15,7 @@ mod evidence;
 mod farewell;
 mod identity;
 mod inbox;
+mod inflate;
 mod known;
 mod lane;
 mod limits;
@@ -84,6 +85,17 @@ pub enum Identity {
     Inode,
     /// By name and content alone.
     Content,
+}
+
+/// Whether compressed files are read as their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip and Zstandard files, known by their first bytes, are read as the text that they hold.
+    #[default]
+    Auto,
+    /// Every file is read as it stands.
+    None,
 }
 
 /// How to read.
@@ -160,6 +172,8 @@ pub struct Task {
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
     pub oldest_first: bool,
+    /// Whether compressed files are read as their text.
+    pub compression: Compression,
 }
 
 impl Task {
@@ -174,6 +188,7 @@ impl Task {
             ignore_older: None,
             rate: None,
             oldest_first: false,
+            compression: Compression::Auto,
         }
     }
 }

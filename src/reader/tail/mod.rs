@@ -4,6 +4,7 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod packed;
 mod recognise;
 mod send;
 
@@ -12,6 +13,8 @@ use std::{fs::File, io, os::fd::AsRawFd, path::Path, sync::Arc, time::Instant};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
+use self::packed::Packed;
+pub(super) use self::packed::UNPACK_AT_ONCE;
 use super::{
     Event,
     context::Context,
@@ -19,6 +22,7 @@ use super::{
     farewell::{self, Held},
     identity,
     inbox::{Assignment, Inbox},
+    inflate::Packing,
 };
 use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
 
@@ -67,6 +71,8 @@ pub(super) struct Tail<D: Disk> {
     held: Option<File>,
     /// Open and recognised.
     file: Option<D::File>,
+    /// There if the file is compressed: its way to the text that offsets count in.
+    packed: Option<Box<Packed>>,
     /// Where the next block begins.
     offset: u64,
     mark: TailMark,
@@ -118,6 +124,7 @@ impl<D: Disk> Tail<D> {
             origin: None,
             held: None,
             file: None,
+            packed: None,
             offset,
             mark,
             head,
@@ -135,7 +142,10 @@ impl<D: Disk> Tail<D> {
 
     /// Goes on with a file that had lost its last name and has one again.
     pub(super) fn revive(&mut self, from: Assignment) {
-        from.progress.saw_read(self.offset);
+        match &self.packed {
+            Some(packed) => from.progress.unpacked(packed.used()),
+            None => from.progress.saw_read(self.offset),
+        }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, None);
     }
 
@@ -181,6 +191,14 @@ impl<D: Disk> Tail<D> {
     /// Lets go of the descriptor; the file is opened again when there is something to read.
     pub(super) fn close(&mut self) {
         (self.held, self.file) = (None, None);
+        if let Some(packed) = &mut self.packed {
+            packed.pause();
+        }
+    }
+
+    /// Whether something becomes of the file as time passes, though nothing is written to it.
+    pub(super) fn needs_minding(&self) -> bool {
+        self.unended || self.deleted.is_some() || self.waits_to_unpack()
     }
 
     /// What the open file takes up.
@@ -237,6 +255,9 @@ impl<D: Disk> Tail<D> {
         if std::mem::take(&mut self.renamed) {
             self.tell_renamed(context).await?;
         }
+        if self.packed.is_some() {
+            return self.read_packed(context).await;
+        }
         let marked = usize::from(self.mark.bytes);
         let capacity = self.want + TailMark::BYTES_MAX;
         if buffer.capacity() < capacity {
@@ -252,6 +273,11 @@ impl<D: Disk> Tail<D> {
             return Ok(true);
         }
         let text = &buffer[marked..read.min(marked + self.want)];
+        if self.offset == 0 && self.from.unpack && Packing::of(text).is_some() {
+            // It was empty when it was opened.
+            self.close();
+            return Ok(true);
+        }
         let goes_on = read - marked >= self.want;
         self.send(text, goes_on, permit, context).await
     }
