@@ -74,6 +74,14 @@ impl Progress {
         self.read.store(read, Ordering::Relaxed);
     }
 
+    /// So much was read before, of what is known.
+    pub(super) fn resumed(&self, known: &Checkpoint) {
+        match known.unpacked {
+            Some(unpacked) if known.offset == unpacked.text => self.unpacked(unpacked.bytes),
+            _ => self.saw_read(known.offset),
+        }
+    }
+
     /// The file's size when it was last seen.
     pub(super) fn size(&self) -> u64 {
         self.size.load(Ordering::Relaxed)

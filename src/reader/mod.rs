@@ -47,7 +47,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, Stream},
+    record::{Block, Budget, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -201,10 +201,25 @@ pub enum Event {
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
+    /// A line, or a message of several, is cut at this place because its end did not come in time. It has to be
+    /// saved before the block that ends there is sent, so that no text is ever sent under two identities.
+    Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
+}
+
+impl Event {
+    /// Whether this has to be on disk before anything that comes behind it is sent.
+    #[must_use]
+    pub fn must_be_saved_first(&self) -> bool {
+        match self {
+            Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
+            Event::Cut(..) => true,
+            Event::Changed(_) | Event::Block(_) | Event::Ended(_) => false,
+        }
+    }
 }
 
 /// Why reading can't begin.

@@ -4,6 +4,7 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod cuts;
 mod packed;
 mod recognise;
 mod send;
@@ -13,8 +14,8 @@ use std::{fs::File, io, os::fd::AsRawFd, path::Path, sync::Arc, time::Instant};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
-use self::packed::Packed;
 pub(super) use self::packed::UNPACK_AT_ONCE;
+use self::{cuts::Cuts, packed::Packed};
 use super::{
     Event,
     context::Context,
@@ -77,6 +78,8 @@ pub(super) struct Tail<D: Disk> {
     offset: u64,
     mark: TailMark,
     head: Head,
+    /// Where lines were cut, or have to be, because their ends did not come in time.
+    cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
     /// When something was last read.
@@ -119,6 +122,7 @@ impl<D: Disk> Tail<D> {
             Some(known) => (known.offset, known.mark, known.head),
             None => (0, TailMark::default(), Head::default()),
         };
+        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
             origin: None,
@@ -128,6 +132,7 @@ impl<D: Disk> Tail<D> {
             offset,
             mark,
             head,
+            cuts,
             want,
             active: Instant::now(),
             unended: false,

@@ -5,7 +5,7 @@ use std::{fs::File, io, sync::Arc};
 use jiff::Timestamp;
 use tracing::{debug, info};
 
-use super::{Stop, Tail};
+use super::{Stop, Tail, cuts::Cuts};
 use crate::{
     metrics::{self, list},
     reader::{
@@ -57,7 +57,7 @@ impl<D: Disk> Tail<D> {
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
-                (self.offset, self.mark) = (0, TailMark::default());
+                (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
                 self.from.succession.begin()
             }
         };
@@ -97,7 +97,8 @@ impl<D: Disk> Tail<D> {
         let counters = context.counters(&self.from.task);
         counters.happened("truncated");
         counters.abandoned.increment(given_up);
-        (self.offset, self.mark, self.unended) = (0, TailMark::default(), false);
+        (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
+        self.unended = false;
         self.from.progress.restarted();
         self.close();
         let file = File::open(&self.from.path)?;
@@ -128,7 +129,7 @@ impl<D: Disk> Tail<D> {
         self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
-    async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
+    pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
@@ -142,7 +143,8 @@ impl<D: Disk> Tail<D> {
             path: self.from.path.to_path_buf(),
             place: self.from.place,
             head: self.head,
-            cuts: Vec::new(),
+            cuts: self.cuts.places(),
+            unpacked: self.packed.as_ref().and_then(|packed| packed.unpacked()),
             updated_ms: Timestamp::now().as_millisecond(),
         }
     }

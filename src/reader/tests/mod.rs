@@ -93,6 +93,10 @@ impl Bench {
                 let (offset, mark) = (known.offset, known.mark);
                 *known = Checkpoint { offset, mark, ..checkpoint };
             }
+            Event::Cut(stream, cut) => {
+                let known = self.streams.get_mut(&stream).expect("opened before it was cut");
+                known.cuts.push(cut.at());
+            }
             Event::Ended(stream) => self.ended.push(stream),
             Event::Block(block) => self.take(&block),
         }
@@ -166,6 +170,7 @@ macro_rules! with_both_backends {
     };
 }
 
+mod cuts;
 mod packed;
 
 with_both_backends! {
