@@ -12,9 +12,9 @@ use tracing::warn;
 
 use super::{Stop, Tail};
 use crate::reader::{
+    context::Context,
     disk::Disk,
     inflate::{Packing, Pause, Seek, Sought, Unpack},
-    lane::Context,
 };
 use crate::record::Unpacked;
 
