@@ -94,6 +94,16 @@ impl Site {
         table.insert(last.to_owned(), value.into());
     }
 
+    /// The configuration as it is, to go back to.
+    pub fn clone_settings(&self) -> toml::Table {
+        self.config.clone()
+    }
+
+    /// Goes back to a configuration.
+    pub fn restore_settings(&mut self, settings: toml::Table) {
+        self.config = settings;
+    }
+
     /// Sets a property of librdkafka, whose names have dots of their own.
     pub fn set_kafka(&mut self, property: &str, value: &str) {
         let kafka = self.config["kafka"].as_table_mut().expect("it was configured as a table");
