@@ -12,6 +12,7 @@
 //!
 //! It must not know what a record means, who sends it, or what is done with what was read.
 
+mod access;
 mod consumer;
 mod error;
 mod held;
@@ -20,9 +21,11 @@ mod partitions;
 mod producer;
 mod rebalance;
 mod settings;
+mod token;
 mod topics;
 mod voice;
 
+pub use access::Mechanism;
 pub use consumer::{Committer, Consumer, Event, Record};
 pub use error::KafkaError;
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};

@@ -1,6 +1,7 @@
 //! What a cluster has: its brokers and topics, asked for and created.
 
 use std::{
+    error::Error,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -8,14 +9,14 @@ use std::{
 use rdkafka::{
     ClientContext,
     admin::{AdminClient, AdminOptions, TopicReplication},
-    client::DefaultClientContext,
+    client::{DefaultClientContext, OAuthToken},
     config::RDKafkaLogLevel,
     metadata::Metadata,
     producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{KafkaError, Settings, settings, voice};
+use super::{KafkaError, Settings, settings, token::Tokens, voice};
 
 /// How long the brokers have to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -89,6 +90,9 @@ pub async fn check(settings: &Settings) -> Result<Vec<String>, KafkaError> {
 /// # Errors
 /// The first topic's error, if one can't be created; those before it are there then.
 pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<String>, KafkaError> {
+    if settings.token_file.is_some() {
+        return are_there(settings, wanted).await.map(|()| Vec::new());
+    }
     let config = settings.client()?;
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(settings::refused)?;
     let mut created = Vec::new();
@@ -120,10 +124,28 @@ pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<Stri
     Ok(created)
 }
 
+/// Stands in for [`create`] where a token lets us in: rdkafka's client for administration never asks for one.
+async fn are_there(settings: &Settings, wanted: &[NewTopic]) -> Result<(), KafkaError> {
+    let there = describe(settings).await?;
+    match wanted.iter().find(|topic| there.iter().all(|known| known.name != topic.name)) {
+        Some(topic) => Err(KafkaError::UnknownTopic { topic: topic.name.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// A client for questions, which remembers the last thing that went wrong, for that is the reason to tell.
-struct Asker(Mutex<Option<(Option<Code>, String)>>);
+struct Asker {
+    reason: Mutex<Option<(Option<Code>, String)>>,
+    tokens: Tokens,
+}
 
 impl ClientContext for Asker {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.tokens.read()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What goes wrong is in the answer.
         let level = if matches!(level, RDKafkaLogLevel::Debug) { level } else { RDKafkaLogLevel::Info };
@@ -134,7 +156,7 @@ impl ClientContext for Asker {
         let code = error.rdkafka_error_code();
         // "all brokers are down" follows each reason and is none itself.
         if code != Some(Code::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
         }
     }
 }
@@ -149,7 +171,8 @@ type Question<A> = fn(&Metadata, &BaseProducer<Asker>) -> Result<A, KafkaError>;
 
 async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> Result<A, KafkaError> {
     let config = settings.client()?;
-    let client: BaseProducer<Asker> = config.create_with_context(Asker(Mutex::default())).map_err(settings::refused)?;
+    let asker = Asker { reason: Mutex::default(), tokens: Tokens::of(settings) };
+    let client: BaseProducer<Asker> = config.create_with_context(asker).map_err(settings::refused)?;
     let servers = settings.bootstrap_servers.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let metadata = metadata(&client, &servers)?;
@@ -161,6 +184,8 @@ async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> R
 /// Asks until there is an answer, or a reason why there is none, or the limit.
 fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, KafkaError> {
     let deadline = Instant::now() + LIMIT;
+    // A token is asked for by an event.
+    client.poll(Duration::ZERO);
     loop {
         let error = match client.client().fetch_metadata(None, TURN) {
             Ok(metadata) => return Ok(metadata),
@@ -168,7 +193,7 @@ fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, Kaf
         };
         // The reason waits in the client's queue, among other news.
         client.poll(Duration::from_millis(50));
-        let reason = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reason = client.context().reason.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((code, why)) = reason {
             return Err(KafkaError::of_client(code, &why, servers, None));
         }
