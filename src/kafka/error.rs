@@ -47,7 +47,9 @@ pub enum KafkaError {
         topic: String,
     },
     /// The brokers refuse the user, or refuse the user this topic or group.
-    #[error("the kafka brokers refuse access to {what}: {why}; check kafka.username, its password and its rights")]
+    #[error(
+        "the kafka brokers refuse access to {what}: {why}; check kafka.username or kafka.token_file, the password and the rights"
+    )]
     Unauthorized {
         /// A topic, a group or the cluster.
         what: String,
@@ -172,19 +174,13 @@ fn disagreement(code: Code, why: &str) -> Option<&'static str> {
         Code::SSL if says(&["wrong version number", "packet length too long", "unexpected eof"]) => {
             Some("the port seems to speak no TLS: check kafka.bootstrap_servers, or set kafka.tls = false")
         }
-        // The broker's alerts about our certificate.
-        Code::SSL if says(&["alert"]) => Some(
-            "check kafka.certificate_file and kafka.key_file: whom the brokers trust, and that they have not expired",
+        // The broker's alerts about our certificate; they come when the connection already seems to be up.
+        Code::SSL | Code::BrokerTransportFailure if says(&["SSL alert", "alert bad certificate"]) => Some(
+            "check kafka.certificate_file and kafka.key_file: whom the brokers trust, and until when they are good",
         ),
         Code::SSL => Some("check kafka.tls, kafka.ca_file and kafka.certificate_file"),
-        Code::BrokerTransportFailure if says(&["connecting to a SSL listener?"]) => {
-            Some("the port may speak TLS only: set kafka.tls = true, or check kafka.bootstrap_servers")
-        }
         Code::BrokerTransportFailure if says(&["connecting to a PLAINTEXT broker"]) => {
             Some("the port seems to speak no TLS: check kafka.bootstrap_servers, or set kafka.tls = false")
-        }
-        Code::BrokerTransportFailure if says(&["might require SASL"]) => {
-            Some("the port may want a user: set kafka.username and kafka.password_file")
         }
         _ => None,
     }
@@ -210,6 +206,21 @@ fn is_unauthorized(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Code, KafkaError};
+
+    #[test]
+    fn who_is_not_understood_is_told_what_to_look_at_and_the_same_trouble_is_no_news() {
+        let of = |code, why: &str| KafkaError::of_client(Some(code), why, "a:9092", None).to_string();
+        let refused = "ssl://a:9092/1: SSL handshake failed: certificate verify failed: broker certificate could not be \
+                       verified, verify that ssl.ca.location is correctly configured (after 5ms in state SSL_HANDSHAKE)";
+        let told = of(Code::SSL, refused);
+        assert!(told.contains("certificate verify failed; check that kafka.ca_file"), "{told}");
+        assert_eq!(told, of(Code::SSL, &refused.replace("5ms", "77ms")));
+        let alert =
+            of(Code::BrokerTransportFailure, "Receive failed: sslv3 alert bad certificate: SSL alert number 42");
+        assert!(alert.contains("check kafka.certificate_file"), "{alert}");
+        assert!(of(Code::Authentication, "invalid credentials").contains("check kafka.username"));
+        assert!(of(Code::BrokerTransportFailure, "Connection refused").contains("check that they run"));
+    }
 
     #[test]
     fn only_what_can_never_be_taken_is_final() {

@@ -15,6 +15,7 @@
 mod access;
 mod consumer;
 mod error;
+mod greeting;
 mod held;
 mod lag;
 mod partitions;

@@ -29,7 +29,9 @@ use rdkafka::{
 use tokio::sync::{Notify, mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, held::Held, partitions::Partitions, settings, token::Tokens, voice};
+use super::{
+    KafkaError, Settings, greeting::Greeting, held::Held, partitions::Partitions, settings, token::Tokens, voice,
+};
 use crate::metrics::{self, Counter, Histogram, list};
 
 /// How long one turn of the thread lasts that serves reports, at most.
@@ -97,7 +99,7 @@ pub struct Producer<T: Send + Sync + 'static> {
 struct Shared<T: Send + Sync + 'static> {
     client: RwLock<Arc<Client<T>>>,
     config: ClientConfig,
-    tokens: Tokens,
+    access: Access,
     desk: Arc<Desk<T>>,
 }
 
@@ -146,7 +148,14 @@ struct UnderWay<T> {
 
 struct Context<T> {
     desk: Arc<Desk<T>>,
+    access: Access,
+}
+
+/// How brokers are met, for each client anew.
+#[derive(Clone, Debug)]
+struct Access {
     tokens: Tokens,
+    greeting: Greeting,
 }
 
 impl<T: Send + Sync + 'static> std::fmt::Debug for Shared<T> {
@@ -175,9 +184,9 @@ impl<T: Send + Sync + 'static> Producer<T> {
             meters: RwLock::default(),
             servers: settings.bootstrap_servers.clone(),
         });
-        let tokens = Tokens::of(settings);
-        let client = connect(&config, &tokens, &desk)?;
-        let shared = Arc::new(Shared { client: RwLock::new(client), config, tokens, desk });
+        let access = Access { tokens: Tokens::of(settings), greeting: Greeting::of(settings) };
+        let client = connect(&config, &access, &desk)?;
+        let shared = Arc::new(Shared { client: RwLock::new(client), config, access, desk });
         let served = Arc::clone(&shared);
         let server = std::thread::Builder::new()
             .name("kafka-producer".to_owned())
@@ -341,7 +350,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
         if let Err(error) = old.flush(Duration::from_secs(5)) {
             warn!(%error, "the old kafka producer still has records; they are reported when it is freed");
         }
-        match connect(&self.config, &self.tokens, &self.desk) {
+        match connect(&self.config, &self.access, &self.desk) {
             Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
             Err(error) => warn!(%error, "the kafka producer could not be rebuilt; it is tried again"),
         }
@@ -381,10 +390,10 @@ impl<T: Send + Sync + 'static> Shared<T> {
 
 fn connect<T: Send + Sync + 'static>(
     config: &ClientConfig,
-    tokens: &Tokens,
+    access: &Access,
     desk: &Arc<Desk<T>>,
 ) -> Result<Arc<Client<T>>, KafkaError> {
-    let context = Context { desk: Arc::clone(desk), tokens: tokens.clone() };
+    let context = Context { desk: Arc::clone(desk), access: access.clone() };
     config.create_with_context(context).map(Arc::new).map_err(settings::refused)
 }
 
@@ -521,11 +530,14 @@ impl<T: Send + Sync + 'static> ClientContext for Context<T> {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.tokens.read()
+        self.access.tokens.read()
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log("producer", level, facility, message);
+        if let Some(error) = self.access.greeting.refused(facility, message) {
+            self.desk.note_trouble(error);
+        }
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {

@@ -25,7 +25,7 @@ use rdkafka::{
 use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, lag::Lag, token::Tokens, voice};
+use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, voice};
 use crate::metrics::{self, list};
 
 /// How long the role may take to settle and commit before partitions go. Well below `max.poll.interval.ms`
@@ -73,6 +73,7 @@ pub(super) struct Context {
     lag: Lag,
     servers: String,
     tokens: Tokens,
+    greeting: Greeting,
 }
 
 #[derive(Default)]
@@ -84,8 +85,9 @@ struct Ours {
 impl Context {
     pub(super) fn new(changes: Sender<Change>, settings: &Settings) -> Self {
         let (servers, tokens) = (settings.bootstrap_servers.clone(), Tokens::of(settings));
+        let greeting = Greeting::of(settings);
         let (ours, paused, trouble) = (Mutex::default(), AtomicBool::new(false), watch::Sender::new(None));
-        Self { changes, ours, paused, trouble, lag: Lag::default(), servers, tokens }
+        Self { changes, ours, paused, trouble, lag: Lag::default(), servers, tokens, greeting }
     }
 
     /// The topic's shared name and the partition's present number; none if the partition isn't ours (any more).
@@ -180,6 +182,9 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log("consumer", level, facility, message);
+        if let Some(error) = self.greeting.refused(facility, message) {
+            self.note_trouble(error);
+        }
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {

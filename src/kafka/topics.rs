@@ -16,7 +16,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{KafkaError, Settings, settings, token::Tokens, voice};
+use super::{KafkaError, Settings, greeting::Greeting, settings, token::Tokens, voice};
 
 /// How long the brokers have to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -137,6 +137,9 @@ async fn are_there(settings: &Settings, wanted: &[NewTopic]) -> Result<(), Kafka
 struct Asker {
     reason: Mutex<Option<(Option<Code>, String)>>,
     tokens: Tokens,
+    greeting: Greeting,
+    /// What the brokers seem to mean by hanging up; for want of a better reason.
+    guess: Mutex<Option<KafkaError>>,
 }
 
 impl ClientContext for Asker {
@@ -147,6 +150,9 @@ impl ClientContext for Asker {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if let Some(guess) = self.greeting.refused(facility, message) {
+            *self.guess.lock().unwrap_or_else(PoisonError::into_inner) = Some(guess);
+        }
         // What goes wrong is in the answer.
         let level = if matches!(level, RDKafkaLogLevel::Debug) { level } else { RDKafkaLogLevel::Info };
         voice::log("question", level, facility, message);
@@ -171,7 +177,8 @@ type Question<A> = fn(&Metadata, &BaseProducer<Asker>) -> Result<A, KafkaError>;
 
 async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> Result<A, KafkaError> {
     let config = settings.client()?;
-    let asker = Asker { reason: Mutex::default(), tokens: Tokens::of(settings) };
+    let (tokens, greeting) = (Tokens::of(settings), Greeting::of(settings));
+    let asker = Asker { reason: Mutex::default(), tokens, greeting, guess: Mutex::default() };
     let client: BaseProducer<Asker> = config.create_with_context(asker).map_err(settings::refused)?;
     let servers = settings.bootstrap_servers.clone();
     let answer = tokio::task::spawn_blocking(move || {
@@ -198,6 +205,9 @@ fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, Kaf
             return Err(KafkaError::of_client(code, &why, servers, None));
         }
         if Instant::now() >= deadline {
+            if let Some(guess) = client.context().guess.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(guess);
+            }
             return Err(KafkaError::of_client(error.rdkafka_error_code(), &error.to_string(), servers, None));
         }
     }

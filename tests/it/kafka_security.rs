@@ -55,7 +55,7 @@ async fn check_lets_in_who_is_right_and_says_what_is_wrong_with_the_others() {
     let wrong = site.dir.join("wrong");
     std::fs::write(&wrong, "hunter2").expect("the site can be written");
     for (servers, settings, reason, hint) in [
-        (&broker.tls, vec![], "SSL listener?", "set kafka.tls = true"),
+        (&broker.tls, vec![], "", "set kafka.tls = true"),
         (&broker.plain, safe.to_vec(), "", "set kafka.tls = false"),
         (&broker.tls, with(&safe[..1], &[trusts(&other_ca)]), "certificate verify failed", "check that kafka.ca_file"),
         (&broker.mutual, safe.to_vec(), "", "check kafka.certificate_file and kafka.key_file"),

@@ -60,10 +60,12 @@ impl SecureBroker {
 
     /// Gives the user another password for SCRAM.
     pub fn set_password(&self, password: &str) {
-        let credentials = format!("SCRAM-SHA-256=[password={password}],SCRAM-SHA-512=[password={password}]");
-        let user = ["--alter", "--entity-type", "users", "--entity-name", USER, "--add-config", &credentials];
-        let arguments = [&["ConfigCommand", "--bootstrap-server", &self.plain][..], &user].concat();
-        run("kafka/kafka-cli.sh", &arguments, &[]);
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let credentials = format!("{mechanism}=[password={password}]");
+            let user = ["--alter", "--entity-type", "users", "--entity-name", USER, "--add-config", &credentials];
+            let arguments = [&["ConfigCommand", "--bootstrap-server", &self.plain][..], &user].concat();
+            run("kafka/kafka-cli.sh", &arguments, &[]);
+        }
     }
 
     /// Starts it again with a certificate that is good for so many days more.
