@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Identity, Io, StartAt},
+    reader::{self, Compression, Identity, Io, StartAt},
 };
 
 /// What is read, and how.
@@ -41,9 +41,10 @@ pub struct Agent {
     /// How long a deleted file that was not read to its end is held open; what is given up then is counted.
     #[serde(with = "duration")]
     pub deleted_grace: Duration,
-    /// Deleted files are let go at once while their file system has less than this free.
+    /// Deleted files are let go, the largest first, while their file system has less than this free.
     pub free_space_min: ByteSize,
-    /// How many files may be open at once.
+    /// How many files may be open at once, at least 16; files beyond wait until one of the open ones is quiet. The
+    /// process's own limit is raised where it is lower, as far as the system allows.
     pub open_files_max: usize,
     /// The most that is read in a second, by all tasks together; none means no limit.
     pub rate: Option<Rate>,
@@ -86,6 +87,9 @@ pub struct Task {
     /// Whether older files are read to their ends before newer ones.
     #[serde(default)]
     pub oldest_first: bool,
+    /// Whether compressed files, known by their first bytes, are read as the text that they hold.
+    #[serde(default)]
+    pub compression: Compression,
 }
 
 /// How lines become Kafka records.
@@ -133,6 +137,7 @@ impl Task {
             ignore_older: self.ignore_older,
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
+            compression: self.compression,
         }
     }
 }

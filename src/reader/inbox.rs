@@ -27,6 +27,8 @@ pub(super) struct Assignment {
     pub(super) known: Option<Checkpoint>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// Whether it is read as its text if it is compressed.
+    pub(super) unpack: bool,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -48,6 +50,8 @@ pub(super) struct Progress {
     read: AtomicU64,
     /// The file's size when it was last seen.
     size: AtomicU64,
+    /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
+    packed: AtomicBool,
 }
 
 impl Progress {
@@ -55,12 +59,36 @@ impl Progress {
         self.size.store(size, Ordering::Relaxed);
     }
 
+    /// So many bytes of text were read; what a compressed file's text comes from is told by [`Self::unpacked`].
     pub(super) fn saw_read(&self, read: u64) {
+        if self.packed.load(Ordering::Relaxed) {
+            return;
+        }
         self.read.store(read, Ordering::Relaxed);
         self.size.fetch_max(read, Ordering::Relaxed);
     }
 
+    /// So many bytes of a compressed file became text, or never will; from now on only this counts.
+    pub(super) fn unpacked(&self, read: u64) {
+        self.packed.store(true, Ordering::Relaxed);
+        self.read.store(read, Ordering::Relaxed);
+    }
+
+    /// So much was read before, of what is known.
+    pub(super) fn resumed(&self, known: &Checkpoint) {
+        match known.unpacked {
+            Some(unpacked) if known.offset == unpacked.text => self.unpacked(unpacked.bytes),
+            _ => self.saw_read(known.offset),
+        }
+    }
+
+    /// The file's size when it was last seen.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
     pub(super) fn restarted(&self) {
+        self.packed.store(false, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
         self.size.store(0, Ordering::Relaxed);
     }
@@ -85,6 +113,46 @@ pub(super) enum Command {
     Renamed(FileId, Arc<Path>),
     /// The file's last name is gone.
     Deleted(FileId),
+}
+
+impl Command {
+    /// The file that the message is about.
+    pub(super) fn id(&self) -> FileId {
+        match self {
+            Self::Add(assignment) => assignment.id,
+            Self::Wake(id) | Self::Renamed(id, _) | Self::Deleted(id) => *id,
+        }
+    }
+}
+
+/// What a lane was told of a file that is in its turn: the sum of it, so that it stays small however long the turn.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    added: Option<Box<Assignment>>,
+    renamed: Option<(FileId, Arc<Path>)>,
+    woken: Option<FileId>,
+    deleted: Option<FileId>,
+}
+
+impl Later {
+    /// Adds to what was told.
+    pub(super) fn note(&mut self, command: Command) {
+        match command {
+            // The file lost its last name before, and has one again.
+            Command::Add(assignment) => *self = Self { added: Some(assignment), woken: self.woken, ..Self::default() },
+            Command::Wake(id) => self.woken = Some(id),
+            Command::Renamed(id, path) => self.renamed = Some((id, path)),
+            Command::Deleted(id) => self.deleted = Some(id),
+        }
+    }
+
+    /// What the lane has to obey now.
+    pub(super) fn commands(self) -> impl Iterator<Item = Command> {
+        let added = self.added.map(Command::Add);
+        let renamed = self.renamed.map(|(id, path)| Command::Renamed(id, path));
+        let woken = self.woken.map(Command::Wake);
+        added.into_iter().chain(renamed).chain(woken).chain(self.deleted.map(Command::Deleted))
+    }
 }
 
 /// A lane's inbox. It is bounded by the files there are: each has at most one wake in it.

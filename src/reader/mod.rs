@@ -6,15 +6,19 @@
 //! a stream are adjacent, that a stream is opened before its first block, and that an idle file costs nothing. It
 //! must not know where blocks go, nor when they are safe.
 
+mod context;
 mod counters;
 mod cut;
 mod discover;
 mod disk;
 mod evidence;
+mod farewell;
 mod identity;
 mod inbox;
+mod inflate;
 mod known;
 mod lane;
+mod limits;
 mod matcher;
 mod pattern;
 mod pread;
@@ -38,19 +42,12 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
-    discover::Discover,
-    inbox::Inbox,
-    known::Known,
-    lane::{Context, Lane},
-    matcher::Matcher,
-    pread::Pread,
-    ring::Ring,
-    table::Table,
-    watch::Watch,
+    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
+    ring::Ring, table::Table, watch::Watch,
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, Stream},
+    record::{Block, Budget, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -88,6 +85,17 @@ pub enum Identity {
     Inode,
     /// By name and content alone.
     Content,
+}
+
+/// Whether compressed files are read as their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip and Zstandard files, known by their first bytes, are read as the text that they hold.
+    #[default]
+    Auto,
+    /// Every file is read as it stands.
+    None,
 }
 
 /// How to read.
@@ -164,6 +172,8 @@ pub struct Task {
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
     pub oldest_first: bool,
+    /// Whether compressed files are read as their text.
+    pub compression: Compression,
 }
 
 impl Task {
@@ -178,6 +188,7 @@ impl Task {
             ignore_older: None,
             rate: None,
             oldest_first: false,
+            compression: Compression::Auto,
         }
     }
 }
@@ -190,10 +201,25 @@ pub enum Event {
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
+    /// A line, or a message of several, is cut at this place because its end did not come in time. It has to be
+    /// saved before the block that ends there is sent, so that no text is ever sent under two identities.
+    Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
+}
+
+impl Event {
+    /// Whether this has to be on disk before anything that comes behind it is sent.
+    #[must_use]
+    pub fn must_be_saved_first(&self) -> bool {
+        match self {
+            Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
+            Event::Cut(..) => true,
+            Event::Changed(_) | Event::Block(_) | Event::Ended(_) => false,
+        }
+    }
 }
 
 /// Why reading can't begin.
@@ -252,11 +278,14 @@ impl Reader {
         let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
-        for index in 0..lane_count(settings.lanes) {
+        let lanes = lane_count(settings.lanes);
+        let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
             let context = Context::new(
                 settings.clone(),
+                open_max,
                 budget.clone(),
                 events.clone(),
                 stop.clone(),

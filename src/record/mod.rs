@@ -5,16 +5,24 @@
 
 mod block;
 mod budget;
+mod charset;
 mod checkpoint;
 mod file;
+mod form;
+mod late_cut;
 mod level;
+mod messages;
 mod secret;
 mod span;
 
 pub use block::{Block, Part};
 pub use budget::{Budget, Permit};
-pub use checkpoint::{Checkpoint, Head, Place};
+pub use charset::{Charset, Newline};
+pub use checkpoint::{Checkpoint, Head, Place, Unpacked};
 pub use file::{FileId, Origin, Stream};
+pub use form::{Container, Form};
+pub use late_cut::LateCut;
 pub use level::Level;
+pub use messages::{Messages, Run};
 pub use secret::{Secret, SecretError};
 pub use span::{Span, TailMark};
