@@ -123,6 +123,7 @@ fn with<'a>(settings: Settings<'a>, more: Settings<'a>) -> Vec<(&'a str, toml::V
 
 /// Waits until a program says that it isn't ready, with these words.
 async fn says(program: &Program, words: &str) {
+    until("alive", LIMIT, async || program.answers("/livez").await).await;
     until(words, LIMIT, async || {
         let (status, body) = program.get("/readyz").await;
         status == 503 && body.contains(words)
