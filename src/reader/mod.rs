@@ -19,6 +19,7 @@ mod lane;
 mod matcher;
 mod pattern;
 mod pread;
+mod retrace;
 mod ring;
 mod succession;
 mod table;
@@ -37,6 +38,7 @@ use tracing::info;
 
 pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
+pub use retrace::{Found, Trace, examine, find_again, position};
 
 use self::{
     discover::Discover,
