@@ -3,6 +3,7 @@
 
 mod rig;
 
+mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
 mod input; // files that are not as they should be
 mod kills; // the same with SIGKILL at random moments
