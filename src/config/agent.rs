@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Identity, Io, StartAt},
+    reader::{self, Identity, Io, Multiline, StartAt},
+    record::Charset,
 };
 
 /// What is read, and how.
@@ -71,7 +72,11 @@ pub struct Task {
     pub exclude: Vec<String>,
     /// The Kafka topic.
     pub topic: String,
-    /// How lines become Kafka records.
+    fn utf_8() -> String {
+    "utf-8".to_owned()
+}
+
+/// How lines become Kafka records.
     #[serde(default)]
     pub encoding: Encoding,
     /// Where reading begins in a file that was never seen.
@@ -80,6 +85,12 @@ pub struct Task {
     /// A file that was never seen, and last written longer ago than this, is read from its end.
     #[serde(default, with = "optional_duration")]
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters: a label such as `utf-8`, `utf-16le`, `gb18030` or `latin1`.
+    #[serde(default = "utf_8")]
+    pub charset: String,
+    /// Which lines make one message together; none means that each is one.
+    #[serde(default)]
+    pub multiline: Option<Multiline>,
     /// The most that is read in a second; none means no limit.
     #[serde(default)]
     pub rate: Option<Rate>,
@@ -131,6 +142,9 @@ impl Task {
             exclude: self.exclude.clone(),
             start_at: self.start_at,
             ignore_older: self.ignore_older,
+            // A label that means nothing is refused when the configuration is loaded.
+            charset: Charset::of_label(&self.charset).unwrap_or_default(),
+            multiline: self.multiline.clone(),
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
         }

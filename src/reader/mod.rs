@@ -16,6 +16,7 @@ mod inbox;
 mod known;
 mod lane;
 mod matcher;
+mod multiline;
 mod pattern;
 mod pread;
 mod ring;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use identity::seed;
+pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
@@ -50,7 +52,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, Stream},
+    record::{Block, Budget, Charset, Checkpoint, Stream},
 };
 
 /// How files are read.
@@ -160,6 +162,10 @@ pub struct Task {
     pub start_at: StartAt,
     /// A file that was never seen, and last written longer ago than this, is read from its end; none means never.
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters.
+    pub charset: Charset,
+    /// Which lines make one message together; none means that each is one.
+    pub multiline: Option<Multiline>,
     /// The most that the task reads, in bytes a second; none means no limit.
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
@@ -176,6 +182,8 @@ impl Task {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             ignore_older: None,
+            charset: Charset::UTF_8,
+            multiline: None,
             rate: None,
             oldest_first: false,
         }
