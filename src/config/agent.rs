@@ -72,11 +72,7 @@ pub struct Task {
     pub exclude: Vec<String>,
     /// The Kafka topic.
     pub topic: String,
-    fn utf_8() -> String {
-    "utf-8".to_owned()
-}
-
-/// How lines become Kafka records.
+    /// How lines become Kafka records.
     #[serde(default)]
     pub encoding: Encoding,
     /// Where reading begins in a file that was never seen.
@@ -97,6 +93,10 @@ pub struct Task {
     /// Whether older files are read to their ends before newer ones.
     #[serde(default)]
     pub oldest_first: bool,
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
 }
 
 /// How lines become Kafka records.

@@ -125,7 +125,9 @@ fn text(task: &Task, path: &str, line_bytes_max: ByteSize, broken: &mut Broken) 
     if let Err(error) = multiline.check() {
         let hint = match error {
             MultilineError::Pattern { .. } => "write it in single quotes, as in '^\\d{4}-', so that a backslash is one",
-            MultilineError::Nothing => "write preset = [\"java\"], or a pattern such as start = '^\\d{4}-', or leave the table out",
+            MultilineError::Nothing => {
+                "write preset = [\"java\"], or a pattern such as start = '^\\d{4}-', or leave the table out"
+            }
             MultilineError::Containers(..) => "leave one of them out, or make two tasks",
             MultilineError::Beside(_) => "leave one out; patterns go together with \"cri\" and \"docker-json\"",
         };

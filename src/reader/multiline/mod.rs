@@ -268,8 +268,7 @@ impl Grouping {
 
     /// Adds a line, which ends at `end`, to the unit at hand, or closes it before the line and begins another.
     fn take(&self, scan: &mut Scan, stream: Iostream, line: &[u8], is_partial: bool, end: usize) {
-        let own = &mut scan.streams[stream as usize];
-        let joined = match *own {
+        let joined = match scan.streams[stream as usize] {
             // Whatever was cut goes on, and its beginning has decided to which message it belongs.
             Said { state, number, is_inside: true } => Some((number, self.feed(state, line))),
             Said { state: State::Open(judge, memory), number, .. } => {
@@ -278,7 +277,7 @@ impl Grouping {
             Said { state: State::Ended, .. } => None,
         };
         let (number, state) = joined.unwrap_or_else(|| {
-            own.state = State::Ended;
+            scan.streams[stream as usize].state = State::Ended;
             if scan.lines() > 0 && scan.is_whole() {
                 scan.close();
             }
