@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Identity, Io, Multiline, StartAt},
+    reader::{self, Compression, Identity, Io, Multiline, StartAt},
     record::Charset,
 };
 
@@ -93,6 +93,9 @@ pub struct Task {
     /// Whether older files are read to their ends before newer ones.
     #[serde(default)]
     pub oldest_first: bool,
+    /// Whether compressed files, known by their first bytes, are read as the text that they hold.
+    #[serde(default)]
+    pub compression: Compression,
 }
 
 fn utf_8() -> String {
@@ -147,6 +150,7 @@ impl Task {
             multiline: self.multiline.clone(),
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
+            compression: self.compression,
         }
     }
 }
