@@ -250,8 +250,7 @@ impl<D: Disk> Lane<D> {
         let mut open = 0;
         for (id, tail) in self.tails.iter_mut().filter(|(_, tail)| tail.file.is_some()) {
             let idle = tail.active.elapsed();
-            if tail.unended && idle >= settings.idle_flush {
-                tail.flush = true;
+            if tail.is_overdue(settings.idle_flush) {
                 wake.push(*id);
             } else if tail.waits_to_unpack() {
                 wake.push(*id);

@@ -20,6 +20,7 @@ mod matcher;
 mod multiline;
 mod pattern;
 mod pread;
+mod reading;
 mod ring;
 mod succession;
 mod table;
@@ -245,6 +246,14 @@ pub enum ReaderError {
         /// What is wrong with the pattern.
         error: PatternError,
     },
+    /// Lines can't be joined so.
+    #[error("task {task:?}: {error}")]
+    Multiline {
+        /// The task's name.
+        task: Arc<str>,
+        /// What is wrong.
+        error: MultilineError,
+    },
     /// io_uring was asked for, and the kernel refuses it.
     #[error(
         "the kernel or a container's seccomp profile refuses io_uring ({0}): set agent.io to \"auto\" or \"pread\", or allow io_uring_setup, io_uring_enter and io_uring_register"
@@ -279,9 +288,7 @@ impl Reader {
         budget: &Budget,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, ReaderError> {
-        let matchers = tasks.iter().map(|task| {
-            Matcher::of(task).map_err(|error| ReaderError::Pattern { task: Arc::clone(&task.name), error })
-        });
+        let matchers = tasks.iter().map(|task| Matcher::of(task, settings.line_bytes_max));
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;

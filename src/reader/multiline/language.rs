@@ -62,12 +62,14 @@ pub(super) const GO: &[Rule] = &[
 ];
 
 /// A language's rules, ready to be used.
+#[derive(Debug)]
 pub(super) struct Language {
     /// For each state what may come then; the first is [`START`].
     states: Vec<Turns>,
 }
 
 /// The patterns that count in a state, and in which state each leads; none if the message ends.
+#[derive(Debug)]
 struct Turns {
     patterns: RegexSet,
     to: Vec<Option<u8>>,

@@ -151,6 +151,7 @@ impl Multiline {
 }
 
 /// Settings, ready to be used.
+#[derive(Debug)]
 pub(super) struct Grouping {
     judges: Vec<Judge>,
     container: Option<Container>,
@@ -161,6 +162,7 @@ pub(super) struct Grouping {
 }
 
 /// Who says where messages end.
+#[derive(Debug)]
 enum Judge {
     Patterns(Patterns),
     Language(Language),

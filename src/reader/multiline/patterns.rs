@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 use super::{Multiline, MultilineError};
 
 /// Which lines begin a message, go on with it, and end it.
+#[derive(Debug)]
 pub(super) struct Patterns {
     start: Option<Regex>,
     go_on: Option<Regex>,

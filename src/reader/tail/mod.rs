@@ -8,11 +8,16 @@ mod cuts;
 mod packed;
 mod recognise;
 mod send;
+mod waiting;
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub(super) use self::packed::UNPACK_AT_ONCE;
-use self::{cuts::Cuts, packed::Packed};
+use self::{cuts::Cuts, packed::Packed, waiting::Waiting};
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
@@ -56,8 +61,12 @@ pub(super) struct Tail<D: Disk> {
     pub(super) active: Instant,
     /// Bytes behind the offset that are no whole line.
     pub(super) unended: bool,
-    /// Send what has no newline.
+    /// Send what has no newline, or is no whole message.
     pub(super) flush: bool,
+    /// Send what is no whole message.
+    flush_message: bool,
+    /// How long it has not been sent.
+    waiting: Waiting,
     /// The last name is gone.
     pub(super) deleted: bool,
     /// The file waits for its turn.
@@ -102,6 +111,8 @@ impl<D: Disk> Tail<D> {
             active: Instant::now(),
             unended: false,
             flush: false,
+            flush_message: false,
+            waiting: Waiting::new(Instant::now()),
             deleted: false,
             queued: false,
             failed: None,
@@ -115,6 +126,17 @@ impl<D: Disk> Tail<D> {
             None => from.progress.saw_read(self.offset),
         }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, false);
+    }
+
+    /// Whether something waits no more for its end, and is to be sent as it is in the next turn.
+    pub(super) fn is_overdue(&mut self, idle_flush: Duration) -> bool {
+        if !self.unended {
+            return false;
+        }
+        let overdue = self.waiting.overdue(Instant::now(), self.from.reading.message_timeout(), idle_flush);
+        self.flush |= overdue.line;
+        self.flush_message |= overdue.message;
+        overdue.line || overdue.message
     }
 
     /// What is known of the stream, with the offset up to which it was read; none if it was never opened.
