@@ -8,9 +8,9 @@ use super::{Stop, Tail};
 use crate::{
     reader::{
         Event,
+        context::Context,
         cut::{Bounds, Cut, Piece, cut},
         disk::Disk,
-        lane::Context,
     },
     record::{Block, Permit, TailMark},
 };

@@ -373,3 +373,5 @@ with_both_backends! {
         bench.stop().await;
     }
 }
+
+mod lanes;
