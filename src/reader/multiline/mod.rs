@@ -152,7 +152,7 @@ impl Multiline {
 
 /// Settings, ready to be used.
 #[derive(Debug)]
-pub(super) struct Grouping {
+pub struct Grouping {
     judges: Vec<Judge>,
     container: Option<Container>,
     charset: Charset,
@@ -188,18 +188,21 @@ enum Memory {
 
 /// The messages at the beginning of a text.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Group {
+pub struct Group {
     /// How many bytes they have.
-    pub(super) bytes: usize,
+    pub bytes: usize,
     /// How many lines.
-    pub(super) lines: u32,
+    pub lines: u32,
     /// Which lines make one message together.
-    pub(super) messages: Messages,
+    pub messages: Messages,
 }
 
 impl Grouping {
     /// What `settings` mean for lines in `charset` of up to `line_bytes_max` bytes.
-    pub(super) fn new(settings: &Multiline, charset: Charset, line_bytes_max: usize) -> Result<Self, MultilineError> {
+    ///
+    /// # Errors
+    /// If the settings do not fit each other.
+    pub fn new(settings: &Multiline, charset: Charset, line_bytes_max: usize) -> Result<Self, MultilineError> {
         let mut containers = settings.preset.iter().filter(|preset| preset.container().is_some());
         if let (Some(one), Some(other)) = (containers.next(), containers.next()) {
             return Err(MultilineError::Containers(one.name(), other.name()));
@@ -231,7 +234,8 @@ impl Grouping {
 
     /// The whole units at the beginning of `text`, which begins with one. If `is_over`, what is there of the last one
     /// is all there will be of it.
-    pub(super) fn whole_units(&self, text: &[u8], is_over: bool) -> Group {
+    #[must_use]
+    pub fn whole_units(&self, text: &[u8], is_over: bool) -> Group {
         let newline = self.charset.newline();
         let (mut scan, mut decoded) = (Scan::default(), Vec::new());
         for end in splitter::line_ends_by(newline, text) {
