@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Compression, Identity, Io, StartAt},
+    reader::{self, Compression, Identity, Io, Multiline, StartAt},
+    record::Charset,
 };
 
 /// What is read, and how.
@@ -41,9 +42,10 @@ pub struct Agent {
     /// How long a deleted file that was not read to its end is held open; what is given up then is counted.
     #[serde(with = "duration")]
     pub deleted_grace: Duration,
-    /// Deleted files are let go at once while their file system has less than this free.
+    /// Deleted files are let go, the largest first, while their file system has less than this free.
     pub free_space_min: ByteSize,
-    /// How many files may be open at once.
+    /// How many files may be open at once, at least 16; files beyond wait until one of the open ones is quiet. The
+    /// process's own limit is raised where it is lower, as far as the system allows.
     pub open_files_max: usize,
     /// The most that is read in a second, by all tasks together; none means no limit.
     pub rate: Option<Rate>,
@@ -80,6 +82,12 @@ pub struct Task {
     /// A file that was never seen, and last written longer ago than this, is read from its end.
     #[serde(default, with = "optional_duration")]
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters: a label such as `utf-8`, `utf-16le`, `gb18030` or `latin1`.
+    #[serde(default = "utf_8")]
+    pub charset: String,
+    /// Which lines make one message together; none means that each is one.
+    #[serde(default)]
+    pub multiline: Option<Multiline>,
     /// The most that is read in a second; none means no limit.
     #[serde(default)]
     pub rate: Option<Rate>,
@@ -89,6 +97,10 @@ pub struct Task {
     /// Whether compressed files, known by their first bytes, are read as the text that they hold.
     #[serde(default)]
     pub compression: Compression,
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
 }
 
 /// How lines become Kafka records.
@@ -134,6 +146,9 @@ impl Task {
             exclude: self.exclude.clone(),
             start_at: self.start_at,
             ignore_older: self.ignore_older,
+            // A label that means nothing is refused when the configuration is loaded.
+            charset: Charset::of_label(&self.charset).unwrap_or_default(),
+            multiline: self.multiline.clone(),
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
             compression: self.compression,

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::succession::Succession;
+use super::{reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -29,6 +29,8 @@ pub(super) struct Assignment {
     pub(super) skip: Option<Skip>,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
+    /// How its text is taken apart.
+    pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -113,6 +115,46 @@ pub(super) enum Command {
     Renamed(FileId, Arc<Path>),
     /// The file's last name is gone.
     Deleted(FileId),
+}
+
+impl Command {
+    /// The file that the message is about.
+    pub(super) fn id(&self) -> FileId {
+        match self {
+            Self::Add(assignment) => assignment.id,
+            Self::Wake(id) | Self::Renamed(id, _) | Self::Deleted(id) => *id,
+        }
+    }
+}
+
+/// What a lane was told of a file that is in its turn: the sum of it, so that it stays small however long the turn.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    added: Option<Box<Assignment>>,
+    renamed: Option<(FileId, Arc<Path>)>,
+    woken: Option<FileId>,
+    deleted: Option<FileId>,
+}
+
+impl Later {
+    /// Adds to what was told.
+    pub(super) fn note(&mut self, command: Command) {
+        match command {
+            // The file lost its last name before, and has one again.
+            Command::Add(assignment) => *self = Self { added: Some(assignment), woken: self.woken, ..Self::default() },
+            Command::Wake(id) => self.woken = Some(id),
+            Command::Renamed(id, path) => self.renamed = Some((id, path)),
+            Command::Deleted(id) => self.deleted = Some(id),
+        }
+    }
+
+    /// What the lane has to obey now.
+    pub(super) fn commands(self) -> impl Iterator<Item = Command> {
+        let added = self.added.map(Command::Add);
+        let renamed = self.renamed.map(|(id, path)| Command::Renamed(id, path));
+        let woken = self.woken.map(Command::Wake);
+        added.into_iter().chain(renamed).chain(woken).chain(self.deleted.map(Command::Deleted))
+    }
 }
 
 /// A lane's inbox. It is bounded by the files there are: each has at most one wake in it.

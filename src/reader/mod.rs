@@ -6,19 +6,24 @@
 //! a stream are adjacent, that a stream is opened before its first block, and that an idle file costs nothing. It
 //! must not know where blocks go, nor when they are safe.
 
+mod context;
 mod counters;
 mod cut;
 mod discover;
 mod disk;
 mod evidence;
+mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
 mod known;
 mod lane;
+mod limits;
 mod matcher;
+mod multiline;
 mod pattern;
 mod pread;
+mod reading;
 mod retrace;
 mod ring;
 mod succession;
@@ -37,23 +42,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use identity::seed;
+pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
 
 use self::{
-    discover::Discover,
-    inbox::Inbox,
-    known::Known,
-    lane::{Context, Lane},
-    matcher::Matcher,
-    pread::Pread,
-    ring::Ring,
-    table::Table,
-    watch::Watch,
+    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
+    ring::Ring, table::Table, watch::Watch,
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, LateCut, Stream},
+    record::{Block, Budget, Charset, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -174,6 +173,10 @@ pub struct Task {
     pub start_at: StartAt,
     /// A file that was never seen, and last written longer ago than this, is read from its end; none means never.
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters.
+    pub charset: Charset,
+    /// Which lines make one message together; none means that each is one.
+    pub multiline: Option<Multiline>,
     /// The most that the task reads, in bytes a second; none means no limit.
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
@@ -192,6 +195,8 @@ impl Task {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             ignore_older: None,
+            charset: Charset::UTF_8,
+            multiline: None,
             rate: None,
             oldest_first: false,
             compression: Compression::Auto,
@@ -239,6 +244,14 @@ pub enum ReaderError {
         /// What is wrong with the pattern.
         error: PatternError,
     },
+    /// Lines can't be joined so.
+    #[error("task {task:?}: {error}")]
+    Multiline {
+        /// The task's name.
+        task: Arc<str>,
+        /// What is wrong.
+        error: MultilineError,
+    },
     /// io_uring was asked for, and the kernel refuses it.
     #[error(
         "the kernel or a container's seccomp profile refuses io_uring ({0}): set agent.io to \"auto\" or \"pread\", or allow io_uring_setup, io_uring_enter and io_uring_register"
@@ -273,9 +286,7 @@ impl Reader {
         budget: &Budget,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, ReaderError> {
-        let matchers = tasks.iter().map(|task| {
-            Matcher::of(task).map_err(|error| ReaderError::Pattern { task: Arc::clone(&task.name), error })
-        });
+        let matchers = tasks.iter().map(|task| Matcher::of(task, settings.line_bytes_max));
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
@@ -284,11 +295,14 @@ impl Reader {
         let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
-        for index in 0..lane_count(settings.lanes) {
+        let lanes = lane_count(settings.lanes);
+        let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
             let context = Context::new(
                 settings.clone(),
+                open_max,
                 budget.clone(),
                 events.clone(),
                 stop.clone(),

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{evidence, identity};
-use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+use crate::record::{Checkpoint, FileId, Head, Newline, Place, Stream, TailMark};
 
 /// The last text of a stream that is known to be safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,18 +167,20 @@ fn is_packed(file: &File) -> io::Result<bool> {
 }
 
 /// The position `wanted` in the file at `path`, in bytes, with its mark: at the beginning of the line that it is in,
-/// unless it is to be `exact`. A position behind the file's end is its end.
+/// unless it is to be `exact`; lines end as `newline` says. A position behind the file's end is its end.
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn position(path: &Path, wanted: u64, exact: bool) -> io::Result<(u64, TailMark)> {
+pub fn position(path: &Path, wanted: u64, exact: bool, newline: Newline) -> io::Result<(u64, TailMark)> {
     let file = File::open(path)?;
     let wanted = wanted.min(file.metadata()?.len());
-    let offset = if exact { wanted } else { evidence::line_begin(&file, wanted, u64::MAX)?.0 };
+    let wanted = wanted - wanted % newline.width() as u64;
+    let (begin, _) = evidence::line_begin(&file, wanted, u64::MAX, newline)?;
+    let offset = if exact { wanted } else { begin };
     let mut before = vec![0; TailMark::BYTES_MAX.min(usize::try_from(offset).unwrap_or(usize::MAX))];
     let from = offset - before.len() as u64;
     file.read_exact_at(&mut before, from)?;
-    Ok((offset, TailMark::behind(&before)))
+    Ok((offset, TailMark { in_line: begin != offset, ..TailMark::behind(&before) }))
 }
 
 #[cfg(test)]
@@ -190,7 +192,7 @@ mod tests {
     use super::{Found, Trace, examine, find_again, position};
     use crate::{
         reader::identity,
-        record::{Checkpoint, FileId, Head, Stream, TailMark},
+        record::{Checkpoint, FileId, Head, Newline, Stream, TailMark},
     };
 
     const TEXT: &str = "one\ntwo\nthree\n";
@@ -254,7 +256,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("app.log");
         fs::write(&path, TEXT).expect("written");
-        let at = |wanted, exact| position(&path, wanted, exact).expect("readable");
+        let at = |wanted, exact| position(&path, wanted, exact, Newline::Byte).expect("readable");
         assert_eq!(at(6, false), (4, TailMark::behind(b"one\n")));
         assert_eq!(at(6, true), (6, TailMark::behind(b"one\ntw")));
         assert_eq!(at(99, false), (14, TailMark::behind(TEXT.as_bytes())));

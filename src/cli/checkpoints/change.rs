@@ -31,7 +31,7 @@ pub(super) fn set(config: &Config, set: &SetCheckpoint) -> anyhow::Result<()> {
     let store = to_change(Store::open_existing(&config.data_dir))?;
     let all = store.load()?;
     let known = choose(&all, &set.which)?;
-    let (offset, mark) = target(known, set)?;
+    let (offset, mark) = target(config, known, set)?;
     // Behind the new offset, cuts that were made before are made again.
     let cuts = known.cuts.iter().copied().filter(|cut| *cut > offset).collect();
     let changed = Checkpoint {
@@ -51,7 +51,7 @@ pub(super) fn set(config: &Config, set: &SetCheckpoint) -> anyhow::Result<()> {
 }
 
 /// Where the file shall go on.
-fn target(known: &Checkpoint, set: &SetCheckpoint) -> anyhow::Result<(u64, TailMark)> {
+fn target(config: &Config, known: &Checkpoint, set: &SetCheckpoint) -> anyhow::Result<(u64, TailMark)> {
     if set.beginning || set.offset == Some(0) {
         return Ok((0, TailMark::default()));
     }
@@ -69,7 +69,9 @@ fn target(known: &Checkpoint, set: &SetCheckpoint) -> anyhow::Result<(u64, TailM
         Found::Unreadable(error) => bail!("can't read {path}: {error}"),
     }
     let wanted = set.offset.unwrap_or(u64::MAX);
-    reader::position(&known.path, wanted, set.exact).with_context(|| format!("can't read {path}"))
+    let task = config.agent.tasks.iter().find(|task| task.name == known.task);
+    let newline = task.map(|task| task.reader().charset.newline()).unwrap_or_default();
+    reader::position(&known.path, wanted, set.exact, newline).with_context(|| format!("can't read {path}"))
 }
 
 fn meaning(before: u64, after: u64) -> String {
