@@ -381,7 +381,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::{Client, ElasticError, Settings, Url, address, full_reason, joinable};
-    use crate::elastic::Secret;
+    use crate::record::Secret;
 
     fn refusal(settings: &Settings) -> String {
         Client::new(settings).unwrap_err().to_string()

@@ -2,7 +2,8 @@
 
 use elasticsearch::auth::Credentials;
 
-use super::{ElasticError, Secret, Settings};
+use super::{ElasticError, Settings};
+use crate::record::Secret;
 
 /// The credentials that the settings have; `None` if there are none.
 pub(super) fn credentials(settings: &Settings) -> Result<Option<Credentials>, ElasticError> {

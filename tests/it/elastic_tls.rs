@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::rig::{Site, index, kafka, ports, services, until};
+use crate::rig::{Site, index, kafka, ports, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
