@@ -1,0 +1,1 @@
+//! Sequences that failed once, and must not again.
