@@ -36,8 +36,13 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins a stream at the offset in `checkpoint`.
+    /// Begins a stream at the offset in `checkpoint`. If the stream was taken just as far already, it goes on: its file
+    /// is another one now, such as a copy, and what is under way stays so.
     pub fn opened(&mut self, checkpoint: Checkpoint) {
+        self.ended.remove(&checkpoint.stream);
+        if self.ledger.next(checkpoint.stream) == Some(checkpoint.offset) {
+            return self.changed(checkpoint);
+        }
         self.ledger.open(checkpoint.stream, checkpoint.offset);
         self.changed.insert(checkpoint.stream);
         self.known.insert(checkpoint.stream, checkpoint);
@@ -153,6 +158,22 @@ mod tests {
         assert_eq!((due.checkpoints[0].offset, due.checkpoints[0].path.to_str()), (20, Some("/b")));
         keeper.still_due(due);
         assert_eq!(keeper.due().checkpoints.len(), 1, "what could not be saved is due again");
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_in_another_file_keeps_what_is_under_way() {
+        let mut keeper = Keeper::default();
+        keeper.opened(checkpoint(0));
+        let span = Span { source: checkpoint(0).stream, start: 0, end: 5, mark: TailMark::default() };
+        keeper.take(&span).expect("adjacent");
+        keeper.ended(span.source);
+        keeper.opened(Checkpoint { path: "/copy".into(), ..checkpoint(5) });
+        let due = keeper.due();
+        assert_eq!((due.checkpoints[0].offset, due.finished.len()), (0, 0), "nothing of it is safe yet");
+        keeper.settle(&span).expect("under way");
+        keeper.take(&Span { start: 5, end: 9, ..span }).expect("adjacent");
+        let due = keeper.due();
+        assert_eq!((due.checkpoints[0].offset, due.checkpoints[0].path.to_str()), (5, Some("/copy")));
     }
 
     #[test]

@@ -147,6 +147,12 @@ impl<K: Copy + Eq + Hash, M: Copy> Ledger<K, M> {
         self.sources.get(&source).map(|account| account.safe.to)
     }
 
+    /// Where the next span of `source` has to begin; none if it is not open.
+    #[must_use]
+    pub fn next(&self, source: K) -> Option<u64> {
+        self.sources.get(&source).map(|account| account.next)
+    }
+
     /// The sources whose watermark moved since the last call, with their watermarks.
     pub fn moved(&mut self) -> Vec<(K, Safe<M>)> {
         let sources = &self.sources;

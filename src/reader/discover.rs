@@ -5,12 +5,12 @@
 //! under two names is read once, and a renamed file goes on where it was under whatever name it has now.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fs::{self, Metadata},
     io,
     os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,14 +18,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{
-    StartAt, Task, identity,
-    inbox::{Assignment, Command, Inbox, Progress},
-    pattern::{Pattern, Visit},
+    StartAt, identity,
+    inbox::{Assignment, Command, Inbox, Progress, Skip},
+    known::Known,
+    matcher::Matcher,
+    pattern::Visit,
+    table::Table,
     watch::{Change, Watch},
 };
 use crate::{
     metrics::{self, list},
-    record::{Checkpoint, FileId},
+    record::FileId,
 };
 
 /// After this long, a name that left without appearing elsewhere is taken for deleted.
@@ -37,85 +40,8 @@ const GATHER: Duration = Duration::from_millis(2);
 /// The rescan's interval where the kernel does not tell of changes.
 const RESCAN_UNWATCHED: Duration = Duration::from_secs(5);
 
-/// How far each file was read, by task; shared with the lanes, and with whoever asks how far behind reading is.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    files: Mutex<HashMap<FileId, Shared>>,
-    /// Files that lost their last name, should they come back under another one; the latest ones only.
-    parted: Mutex<VecDeque<Checkpoint>>,
-}
-
-/// A file's task, and how far it was read.
-type Shared = (Arc<str>, Arc<Progress>);
-
-impl Table {
-    /// How many files that lost their last name are remembered.
-    const PARTED_MAX: usize = 1024;
-
-    /// For each task, how many files there are and how many of their bytes were not read yet.
-    pub(super) fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
-        let mut unread = HashMap::new();
-        for (task, progress) in lock(&self.files).values() {
-            let sum: &mut (usize, u64) = unread.entry(Arc::clone(task)).or_default();
-            *sum = (sum.0 + 1, sum.1 + progress.unread());
-        }
-        unread
-    }
-
-    /// Remembers how far a file was read that lost its last name.
-    pub(super) fn part(&self, checkpoint: Checkpoint) {
-        let mut parted = lock(&self.parted);
-        if parted.len() >= Self::PARTED_MAX {
-            parted.pop_front();
-        }
-        parted.push_back(checkpoint);
-    }
-
-    fn take_parted(&self, id: FileId) -> Option<Checkpoint> {
-        let mut parted = lock(&self.parted);
-        let at = parted.iter().rposition(|checkpoint| checkpoint.stream.file == id)?;
-        parted.remove(at)
-    }
-}
-
-/// A thread that panicked while it held the lock left whole values behind.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A task with its patterns read.
-pub(super) struct Matcher {
-    name: Arc<str>,
-    paths: Vec<Pattern>,
-    exclude: Vec<Pattern>,
-    start_at: StartAt,
-}
-
-impl Matcher {
-    pub(super) fn of(task: &Task) -> Result<Self, super::PatternError> {
-        let read =
-            |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
-        let exclude: Vec<String> = task.exclude.iter().map(|text| anywhere(text)).collect();
-        let (name, start_at) = (Arc::clone(&task.name), task.start_at);
-        Ok(Self { name, paths: read(&task.paths)?, exclude: read(&exclude)?, start_at })
-    }
-
-    fn is_excluded(&self, path: &Path) -> bool {
-        self.exclude.iter().any(|pattern| pattern.matches(path))
-    }
-
-    fn means(&self, path: &Path) -> bool {
-        self.paths.iter().any(|pattern| pattern.matches(path)) && !self.is_excluded(path)
-    }
-}
-
-/// An exclude without a slash, such as `*.gz`, holds in every directory.
-fn anywhere(exclude: &str) -> String {
-    if exclude.contains('/') { exclude.to_owned() } else { format!("/**/{exclude}") }
-}
-
 struct Tracked {
-    names: Vec<PathBuf>,
+    names: Vec<Arc<Path>>,
     lane: usize,
     progress: Arc<Progress>,
     /// The walk in which the file was last seen.
@@ -128,13 +54,11 @@ pub(super) struct Discover {
     pub(super) lanes: Vec<Arc<Inbox>>,
     pub(super) table: Arc<Table>,
     pub(super) stop: CancellationToken,
-    pub(super) seed: u128,
     pub(super) rescan: Duration,
-    known: HashMap<FileId, Checkpoint>,
-    /// Known files by inode and birth, for a device that has another number since.
-    known_inodes: HashMap<(u64, i64), FileId>,
+    known: Known,
+    /// By the identity that a file's place gives it, whatever streams were read of it.
     tracked: HashMap<FileId, Tracked>,
-    names: HashMap<PathBuf, FileId>,
+    names: HashMap<Arc<Path>, FileId>,
     watch: Watch,
     /// Names that left, by the number of their move.
     leaving: HashMap<u32, (FileId, PathBuf, Instant)>,
@@ -147,18 +71,14 @@ pub(super) struct Discover {
 }
 
 impl Discover {
-    pub(super) fn new(tasks: Vec<Matcher>, known: Vec<Checkpoint>, seed: u128, watch: Watch) -> Self {
-        let born = known.iter().filter(|checkpoint| checkpoint.place.birth_ns != 0);
-        let inode = |checkpoint: &Checkpoint| (checkpoint.place.inode, checkpoint.place.birth_ns);
+    pub(super) fn new(tasks: Vec<Matcher>, known: Known, watch: Watch) -> Self {
         Self {
             tasks: tasks.into(),
             lanes: Vec::new(),
             table: Arc::default(),
             stop: CancellationToken::new(),
-            seed,
             rescan: Duration::from_secs(30),
-            known_inodes: born.map(|checkpoint| (inode(checkpoint), checkpoint.stream.file)).collect(),
-            known: known.into_iter().map(|checkpoint| (checkpoint.stream.file, checkpoint)).collect(),
+            known,
             tracked: HashMap::new(),
             names: HashMap::new(),
             watch,
@@ -241,7 +161,7 @@ impl Discover {
             self.told_deleted(old);
         }
         debug!(path = %path.display(), "file was renamed");
-        self.name(id, path);
+        self.name(id, &path);
     }
 
     fn consider_new_name(&mut self, path: &Path) {
@@ -286,10 +206,7 @@ impl Discover {
             Err(error) => return self.complain(path, "stat", &error.to_string()),
         };
         let place = identity::place(&metadata);
-        let first = identity::first_id(self.seed, place);
-        let known =
-            if self.known.contains_key(&first) { None } else { self.known_inodes.get(&(place.inode, place.birth_ns)) };
-        let id = known.copied().unwrap_or(first);
+        let id = self.known.file_at(place);
         match self.names.get(path) {
             Some(named) if *named != id => {
                 if let Some(old) = self.unname(path) {
@@ -305,7 +222,7 @@ impl Discover {
                 self.lanes[tracked.lane].wake(id, &tracked.progress);
             }
             if !self.names.contains_key(path) {
-                self.name(id, path.to_owned());
+                self.name(id, path);
             }
             return;
         }
@@ -315,30 +232,51 @@ impl Discover {
 
     /// Gives a file that was not tracked yet to a lane.
     fn begin(&mut self, id: FileId, task: &Matcher, path: &Path, metadata: &Metadata) {
-        let known = self.known.remove(&id).or_else(|| self.table.take_parted(id));
-        let skip = known.is_none() && task.start_at == StartAt::End && self.was_there(metadata);
-        let start = if skip { metadata.len() } else { 0 };
+        self.table.take_parted().into_iter().for_each(|parted| self.known.remember(parted));
+        let known = self.known.take(id);
+        let succession = self.known.succession(id, identity::place(metadata), known.as_ref());
+        let skip = if known.is_none() { self.skip(task, metadata) } else { None };
         let progress = Arc::new(Progress::default());
-        progress.saw_read(known.as_ref().map(|known| known.offset).unwrap_or(start));
+        let read = skip.map_or(0, |skip| skip.end);
+        progress.saw_read(known.as_ref().map_or(read, |known| known.offset));
         progress.saw_size(metadata.len());
         // Untouched since its checkpoint and read to its end: nothing to open it for.
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
         let idle = known.as_ref().is_some_and(|known| known.offset == metadata.len() && modified_ms < known.updated_ms);
         let lane = (id.0 % self.lanes.len() as u128) as usize;
-        lock(&self.table.files).insert(id, (Arc::clone(&task.name), Arc::clone(&progress)));
+        self.table.insert(id, &task.name, &progress);
         self.tracked.insert(id, Tracked { names: Vec::new(), lane, progress: Arc::clone(&progress), walk: self.walk });
-        let (task_name, path_now, place) = (Arc::clone(&task.name), path.to_owned(), identity::place(metadata));
-        let assignment =
-            Assignment { id, task: task_name, path: path_now, place, known, start, progress: Arc::clone(&progress) };
+        let name: Arc<Path> = path.into();
+        let assignment = Assignment {
+            id,
+            succession,
+            task: Arc::clone(&task.name),
+            path: Arc::clone(&name),
+            place: identity::place(metadata),
+            known,
+            skip,
+            progress: Arc::clone(&progress),
+        };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));
-        self.add_name(id, path.to_owned());
+        self.add_name(id, name);
         if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
             self.follow_link(id, path);
         }
-        if !idle && (metadata.len() > 0 || skip) {
+        if !idle && metadata.len() > 0 {
             self.lanes[lane].wake(id, &progress);
         }
         metrics::counter(&list::ROTATIONS, &[&task.name, "appeared"]).increment(1);
+    }
+
+    /// What to pass over of a file that was never seen.
+    fn skip(&self, task: &Matcher, metadata: &Metadata) -> Option<Skip> {
+        let end = metadata.len();
+        if task.start_at == StartAt::End && self.was_there(metadata) {
+            return Some(Skip { end, reason: "start_at" });
+        }
+        let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+        let is_older = task.ignore_older.is_some_and(|limit| age.is_some_and(|age| age > limit));
+        is_older.then_some(Skip { end, reason: "ignore_older" })
     }
 
     /// Whether a file that was just found was there before the reader: found by the first walk, and not made since.
@@ -352,22 +290,23 @@ impl Discover {
             if let Some(parent) = real.parent() {
                 self.watch_directory(parent);
             }
-            self.add_name(id, real);
+            self.add_name(id, real.into());
         }
     }
 
     /// Gives a tracked file a further name, under which it is read from now on if its last one is gone.
-    fn name(&mut self, id: FileId, path: PathBuf) {
+    fn name(&mut self, id: FileId, path: &Path) {
         let Some(tracked) = self.tracked.get(&id) else { return };
+        let path: Arc<Path> = path.into();
         if tracked.names.is_empty() {
-            self.lanes[tracked.lane].push(Command::Renamed(id, path.clone()));
+            self.lanes[tracked.lane].push(Command::Renamed(id, Arc::clone(&path)));
         }
         self.add_name(id, path);
     }
 
-    fn add_name(&mut self, id: FileId, path: PathBuf) {
+    fn add_name(&mut self, id: FileId, path: Arc<Path>) {
         if let Some(tracked) = self.tracked.get_mut(&id) {
-            tracked.names.push(path.clone());
+            tracked.names.push(Arc::clone(&path));
             self.names.insert(path, id);
         }
     }
@@ -376,10 +315,10 @@ impl Discover {
     fn unname(&mut self, path: &Path) -> Option<FileId> {
         let id = self.names.remove(path)?;
         let tracked = self.tracked.get_mut(&id)?;
-        let was_first = tracked.names.first().is_some_and(|first| first == path);
-        tracked.names.retain(|name| name != path);
+        let was_first = tracked.names.first().is_some_and(|first| **first == *path);
+        tracked.names.retain(|name| **name != *path);
         if let Some(next) = tracked.names.first().filter(|_| was_first) {
-            self.lanes[tracked.lane].push(Command::Renamed(id, next.clone()));
+            self.lanes[tracked.lane].push(Command::Renamed(id, Arc::clone(next)));
         }
         Some(id)
     }
@@ -389,7 +328,7 @@ impl Discover {
         if let Some(tracked) = self.tracked.get(&id).filter(|tracked| tracked.names.is_empty()) {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.tracked.remove(&id);
-            lock(&self.table.files).remove(&id);
+            self.table.remove(id);
         }
     }
 
@@ -407,7 +346,7 @@ impl Discover {
     fn look_after_the_missed(&mut self) {
         let walk = self.walk;
         let missed = self.tracked.iter().filter(|(_, tracked)| tracked.walk != walk);
-        let missed: Vec<(FileId, Vec<PathBuf>)> = missed.map(|(id, tracked)| (*id, tracked.names.clone())).collect();
+        let missed: Vec<(FileId, Vec<Arc<Path>>)> = missed.map(|(id, tracked)| (*id, tracked.names.clone())).collect();
         for (id, names) in missed {
             for path in names {
                 let there = fs::metadata(&path)
@@ -427,8 +366,7 @@ impl Discover {
     }
 
     fn is_same(&self, id: FileId, metadata: &Metadata) -> bool {
-        let place = identity::place(metadata);
-        identity::first_id(self.seed, place) == id || self.known_inodes.get(&(place.inode, place.birth_ns)) == Some(&id)
+        self.known.file_at(identity::place(metadata)) == id
     }
 
     /// A file that lost its last name may have another one in the same directory.
@@ -441,7 +379,7 @@ impl Discover {
             entry.ino() != 0 && entry.metadata().is_ok_and(|metadata| metadata.is_file() && self.is_same(id, &metadata))
         });
         match found {
-            Some(entry) => self.name(id, entry.path()),
+            Some(entry) => self.name(id, &entry.path()),
             None => self.told_deleted(id),
         }
     }

@@ -1,6 +1,11 @@
 //! Which file is this: identity from where the kernel keeps it, and evidence that its content is still the same.
 
-use std::{fs::Metadata, os::unix::fs::MetadataExt, time::UNIX_EPOCH};
+use std::{
+    fs::Metadata,
+    hash::{BuildHasher, RandomState},
+    os::unix::fs::MetadataExt,
+    time::UNIX_EPOCH,
+};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -32,9 +37,16 @@ pub(super) fn first_id(seed: u128, place: Place) -> FileId {
     FileId(xxh3_128_with_seed(&bytes, seed as u64))
 }
 
+/// An identity that nothing had before, for a file whose place says too little.
+pub(super) fn random_id() -> FileId {
+    // Keyed with 128 bits that the kernel gave.
+    let random = RandomState::new();
+    FileId(u128::from(random.hash_one(0)) << 64 | u128::from(random.hash_one(1)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{first_id, place};
+    use super::{first_id, place, random_id};
     use crate::record::Place;
 
     #[test]
@@ -44,6 +56,11 @@ mod tests {
         assert_eq!(first_id(9, old), first_id(9, old));
         assert_ne!(first_id(9, old), first_id(9, new));
         assert_ne!(first_id(9, old), first_id(8, old), "another machine, or another store");
+    }
+
+    #[test]
+    fn random_identities_differ() {
+        assert_ne!(random_id(), random_id());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,20 +10,33 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::succession::Succession;
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
 #[derive(Debug)]
 pub(super) struct Assignment {
+    /// The file, by the identity that its place gives it; what is read of it may be another one's stream.
     pub(super) id: FileId,
+    /// The streams that the file has still to begin.
+    pub(super) succession: Succession,
     pub(super) task: Arc<str>,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) place: Place,
     /// What was remembered of the file; none if it was never seen.
     pub(super) known: Option<Checkpoint>,
-    /// Where to begin in a file that was never seen.
-    pub(super) start: u64,
+    /// What to pass over of a file that was never seen.
+    pub(super) skip: Option<Skip>,
     pub(super) progress: Arc<Progress>,
+}
+
+/// Why a file that was never seen is begun at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Skip {
+    /// Reading begins with the last line that begins before this offset and does not end there.
+    pub(super) end: u64,
+    /// The setting that says so.
+    pub(super) reason: &'static str,
 }
 
 /// What discovery and a lane both know of a file.
@@ -69,7 +82,7 @@ pub(super) enum Command {
     /// There may be something new in the file.
     Wake(FileId),
     /// The file has another name.
-    Renamed(FileId, PathBuf),
+    Renamed(FileId, Arc<Path>),
     /// The file's last name is gone.
     Deleted(FileId),
 }

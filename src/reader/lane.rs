@@ -21,9 +21,9 @@ use tracing::warn;
 use super::{
     Event, Settings,
     counters::Counters,
-    discover::Table,
     disk::Disk,
     inbox::{Command, Inbox},
+    table::Table,
     tail::{Outcome, Tail},
 };
 use crate::{

@@ -10,12 +10,17 @@ mod counters;
 mod cut;
 mod discover;
 mod disk;
+mod evidence;
 mod identity;
 mod inbox;
+mod known;
 mod lane;
+mod matcher;
 mod pattern;
 mod pread;
 mod ring;
+mod succession;
+mod table;
 mod tail;
 mod watch;
 
@@ -33,11 +38,14 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
-    discover::{Discover, Matcher, Table},
+    discover::Discover,
     inbox::Inbox,
+    known::Known,
     lane::{Context, Lane},
+    matcher::Matcher,
     pread::Pread,
     ring::Ring,
+    table::Table,
     watch::Watch,
 };
 use crate::{
@@ -239,7 +247,7 @@ impl Reader {
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
-        let mut discover = Discover::new(matchers, known, seed, Watch::new(woken)?);
+        let mut discover = Discover::new(matchers, Known::new(seed, known), Watch::new(woken)?);
         discover.rescan = settings.rescan;
         let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();

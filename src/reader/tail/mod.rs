@@ -77,7 +77,7 @@ impl<D: Disk> Tail<D> {
     pub(super) fn new(from: Assignment, want: usize) -> Self {
         let (offset, mark, head) = match &from.known {
             Some(known) => (known.offset, known.mark, known.head),
-            None => (from.start, TailMark::default(), Head::default()),
+            None => (0, TailMark::default(), Head::default()),
         };
         Self {
             from,

@@ -1,13 +1,14 @@
 //! Opening a file, and deciding whether it is still the one that it was.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::Instant};
+use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::{Stop, Tail};
 use crate::{
-    reader::{Event, disk::Disk, identity, lane::Context},
+    metrics::{self, list},
+    reader::{Event, disk::Disk, evidence, identity, inbox::Skip, lane::Context},
     record::{Checkpoint, Head, Origin, Stream, TailMark},
 };
 
@@ -21,7 +22,7 @@ impl<D: Disk> Tail<D> {
         }
         self.from.progress.saw_size(metadata.len());
         let head = if usize::from(self.head.bytes) < Head::BYTES_MAX || self.origin.is_none() {
-            read_head(&file)?
+            evidence::read_head(&file)?
         } else {
             self.head
         };
@@ -39,15 +40,19 @@ impl<D: Disk> Tail<D> {
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
     async fn recognise(&mut self, file: &File, head: Head, size: u64, context: &Context) -> Result<(), Stop> {
-        let fresh = Stream { file: self.from.id, generation: 0 };
         let stream = match &self.from.known {
-            None => fresh,
-            Some(known) if self.is_unchanged(file, known, size)? => known.stream,
+            None => {
+                if let Some(skip) = self.from.skip.take() {
+                    self.skip(file, skip, context)?;
+                }
+                self.from.succession.begin()
+            }
+            Some(known) if evidence::agrees(file, known, size)? => known.stream,
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
                 (self.offset, self.mark) = (0, TailMark::default());
-                Stream { generation: known.stream.generation + 1, ..known.stream }
+                self.from.succession.begin()
             }
         };
         self.head = head;
@@ -61,25 +66,19 @@ impl<D: Disk> Tail<D> {
         }
     }
 
-    fn is_unchanged(&self, file: &File, known: &Checkpoint, size: u64) -> io::Result<bool> {
-        if size < known.offset {
-            return Ok(false);
-        }
-        let mut head = vec![0; usize::from(known.head.bytes)];
-        let mut before = vec![0; usize::from(known.mark.bytes)];
-        let marked_from = known.offset.saturating_sub(before.len() as u64);
-        let read = file.read_exact_at(&mut head, 0).and_then(|()| file.read_exact_at(&mut before, marked_from));
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(error),
-            Ok(()) => Ok((head.is_empty() || Head::of(&head) == known.head) && self.is_marked(&before)),
-        }
+    /// Passes over what of a file is older than anyone cares for, up to the beginning of a line.
+    fn skip(&mut self, file: &File, skip: Skip, context: &Context) -> io::Result<()> {
+        let limit = context.settings.line_bytes_max as u64;
+        (self.offset, self.mark.in_line) = evidence::line_begin(file, skip.end, limit)?;
+        context.counters(&self.from.task).happened("skipped");
+        metrics::counter(&list::SKIPPED_BYTES, &[&self.from.task, skip.reason]).increment(self.offset);
+        Ok(())
     }
 
     /// Begins the next generation: the file is not what it was, or is shorter than it was.
     pub(super) async fn restart(&mut self, context: &Context) -> Result<(), Stop> {
         let ended = self.stream().ok_or(Stop::Elsewhere)?;
-        let stream = Stream { generation: ended.generation + 1, ..ended };
+        let stream = self.from.succession.begin();
         let given_up = self.from.progress.unread();
         debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
         let counters = context.counters(&self.from.task);
@@ -92,7 +91,7 @@ impl<D: Disk> Tail<D> {
         if identity::place(&file.metadata()?) != self.from.place {
             return Err(Stop::Elsewhere);
         }
-        self.head = read_head(&file)?;
+        self.head = evidence::read_head(&file)?;
         self.begin(stream, context).await?;
         context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)
     }
@@ -103,7 +102,7 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Takes over a new name.
-    pub(in crate::reader) async fn rename(&mut self, path: PathBuf, context: &Context) -> bool {
+    pub(in crate::reader) async fn rename(&mut self, path: Arc<Path>, context: &Context) -> bool {
         self.from.path = path;
         let Some(stream) = self.stream() else { return true };
         self.set_origin(stream);
@@ -111,7 +110,7 @@ impl<D: Disk> Tail<D> {
     }
 
     fn set_origin(&mut self, stream: Stream) {
-        let (path, task) = (self.from.path.clone(), Arc::clone(&self.from.task));
+        let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task }));
     }
 
@@ -126,7 +125,7 @@ impl<D: Disk> Tail<D> {
             task: Arc::clone(&self.from.task),
             offset: self.offset,
             mark: self.mark,
-            path: self.from.path.clone(),
+            path: self.from.path.to_path_buf(),
             place: self.from.place,
             head: self.head,
             cuts: Vec::new(),
@@ -140,18 +139,4 @@ impl<D: Disk> Tail<D> {
             context.counters(&self.from.task).open.decrement(1.0);
         }
     }
-}
-
-fn read_head(file: &File) -> io::Result<Head> {
-    let mut buffer = [0; Head::BYTES_MAX];
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Head::of(&buffer[..filled]))
 }

@@ -1,0 +1,123 @@
+//! What a file holds, as evidence that it is the one that is known: its head, and the bytes before an offset.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+use crate::record::{Checkpoint, Head, TailMark};
+
+/// Whether a file of `size` bytes still holds what is known of it.
+///
+/// # Errors
+/// If it can't be read.
+pub(super) fn agrees(file: &File, known: &Checkpoint, size: u64) -> io::Result<bool> {
+    if size < known.offset {
+        return Ok(false);
+    }
+    Ok(has_head(file, known.head)? && has_mark(file, known.offset, known.mark)?)
+}
+
+/// Whether a file begins with what `head` is a hash of.
+pub(super) fn has_head(file: &File, head: Head) -> io::Result<bool> {
+    let mut text = vec![0; usize::from(head.bytes)];
+    Ok(fill(file, &mut text, 0)? && (text.is_empty() || Head::of(&text) == head))
+}
+
+/// Whether what `mark` is a hash of stands before `offset`.
+fn has_mark(file: &File, offset: u64, mark: TailMark) -> io::Result<bool> {
+    let mut text = vec![0; usize::from(mark.bytes)];
+    let from = offset.saturating_sub(text.len() as u64);
+    Ok(fill(file, &mut text, from)? && (text.is_empty() || TailMark::behind(&text).hash == mark.hash))
+}
+
+/// Fills the buffer; whether the file went that far.
+fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+    match file.read_exact_at(buffer, offset) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => Ok(true),
+    }
+}
+
+/// The head of a file.
+///
+/// # Errors
+/// If it can't be read.
+pub(super) fn read_head(file: &File) -> io::Result<Head> {
+    let mut buffer = [0; Head::BYTES_MAX];
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Head::of(&buffer[..filled]))
+}
+
+/// Where the last line begins that does not end before `end`, and whether that is inside a line because the line
+/// is longer than `limit`.
+///
+/// # Errors
+/// If the file can't be read.
+pub(super) fn line_begin(file: &File, end: u64, limit: u64) -> io::Result<(u64, bool)> {
+    let mut chunk = vec![0; 64 * 1024];
+    let mut at = end;
+    while at > 0 && end - at < limit {
+        let bytes = at.min(chunk.len() as u64);
+        let text = &mut chunk[..bytes as usize];
+        // The file was cut short meanwhile: what it holds now is read.
+        if !fill(file, text, at - bytes)? {
+            return Ok((0, false));
+        }
+        if let Some(last) = text.iter().rposition(|byte| *byte == b'\n') {
+            return Ok((at - bytes + last as u64 + 1, false));
+        }
+        at -= bytes;
+    }
+    Ok(if at == 0 { (0, false) } else { (end, true) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::{agrees, line_begin};
+    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+
+    fn file(text: &[u8]) -> std::fs::File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(text).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_file_that_is_begun_at_its_end_is_begun_with_a_line() {
+        let text = [vec![b'x'; 70_000], b"\nlast\nunended".to_vec()].concat();
+        let file = file(&text);
+        let end = text.len() as u64;
+        assert_eq!(line_begin(&file, end, 1 << 20).expect("readable"), (end - 7, false));
+        assert_eq!(line_begin(&file, end - 7, 1 << 20).expect("readable"), (end - 7, false), "right behind a line");
+        assert_eq!(line_begin(&file, 69_000, 1 << 20).expect("readable"), (0, false), "in the first line");
+        assert_eq!(line_begin(&file, 69_000, 1000).expect("readable"), (69_000, true), "in a line over the limit");
+        assert_eq!(line_begin(&file, end + 5, 1 << 20).expect("readable"), (0, false), "cut short meanwhile");
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_head_and_by_what_stands_before_the_offset() {
+        let known = Checkpoint {
+            stream: Stream { file: FileId(1), generation: 0 },
+            task: "t".into(),
+            offset: 8,
+            mark: TailMark::behind(b"one\ntwo\n"),
+            path: "/a".into(),
+            place: Place::default(),
+            head: Head::of(b"one\n"),
+            cuts: Vec::new(),
+            updated_ms: 0,
+        };
+        let agrees = |text: &[u8]| agrees(&file(text), &known, text.len() as u64).expect("readable");
+        assert!(agrees(b"one\ntwo\n") && agrees(b"one\ntwo\nthree\n"));
+        assert!(!agrees(b"one\ntwo") && !agrees(b"one\ntwx\nthree\n") && !agrees(b""));
+    }
+}

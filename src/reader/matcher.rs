@@ -1,0 +1,42 @@
+//! A task's patterns, read.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{PatternError, StartAt, Task, pattern::Pattern};
+
+/// Which paths a task means, and where to begin in a file of its that was never seen.
+pub(super) struct Matcher {
+    pub(super) name: Arc<str>,
+    pub(super) paths: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+    pub(super) start_at: StartAt,
+    pub(super) ignore_older: Option<Duration>,
+}
+
+impl Matcher {
+    pub(super) fn of(task: &Task) -> Result<Self, PatternError> {
+        let read =
+            |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
+        let exclude: Vec<String> = task.exclude.iter().map(|text| anywhere(text)).collect();
+        Ok(Self {
+            name: Arc::clone(&task.name),
+            paths: read(&task.paths)?,
+            exclude: read(&exclude)?,
+            start_at: task.start_at,
+            ignore_older: task.ignore_older,
+        })
+    }
+
+    pub(super) fn is_excluded(&self, path: &Path) -> bool {
+        self.exclude.iter().any(|pattern| pattern.matches(path))
+    }
+
+    pub(super) fn means(&self, path: &Path) -> bool {
+        self.paths.iter().any(|pattern| pattern.matches(path)) && !self.is_excluded(path)
+    }
+}
+
+/// An exclude without a slash, such as `*.gz`, holds in every directory.
+fn anywhere(exclude: &str) -> String {
+    if exclude.contains('/') { exclude.to_owned() } else { format!("/**/{exclude}") }
+}

@@ -1,0 +1,55 @@
+//! What discovery and the lanes share: how far each file was read, and what is left of files that are gone.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::inbox::Progress;
+use crate::record::{Checkpoint, FileId};
+
+/// How far each file was read, by task; shared with the lanes, and with whoever asks how far behind reading is.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    files: Mutex<HashMap<FileId, Shared>>,
+    /// Files that lost their last name and were not looked at by discovery since.
+    parted: Mutex<Vec<Checkpoint>>,
+}
+
+/// A file's task, and how far it was read.
+type Shared = (Arc<str>, Arc<Progress>);
+
+impl Table {
+    /// For each task, how many files there are and how many of their bytes were not read yet.
+    pub(super) fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
+        let mut unread = HashMap::new();
+        for (task, progress) in lock(&self.files).values() {
+            let sum: &mut (usize, u64) = unread.entry(Arc::clone(task)).or_default();
+            *sum = (sum.0 + 1, sum.1 + progress.unread());
+        }
+        unread
+    }
+
+    pub(super) fn insert(&self, id: FileId, task: &Arc<str>, progress: &Arc<Progress>) {
+        lock(&self.files).insert(id, (Arc::clone(task), Arc::clone(progress)));
+    }
+
+    pub(super) fn remove(&self, id: FileId) {
+        lock(&self.files).remove(&id);
+    }
+
+    /// Remembers how far a file was read that lost its last name.
+    pub(super) fn part(&self, checkpoint: Checkpoint) {
+        lock(&self.parted).push(checkpoint);
+    }
+
+    /// Takes what was parted with since the last call.
+    pub(super) fn take_parted(&self) -> Vec<Checkpoint> {
+        std::mem::take(&mut lock(&self.parted))
+    }
+}
+
+/// A thread that panicked while it held the lock left whole values behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
