@@ -73,9 +73,10 @@ struct Case {
     ops: Vec<Op>,
 }
 
-/// What the reader can't do yet is left out.
-const COPIES: bool = false;
-const COMPRESSED: bool = false;
+/// What the reader can't do yet is left out, unless it is asked for.
+fn done(feature: &str) -> bool {
+    std::env::var_os(feature).is_some()
+}
 
 fn ops() -> impl Strategy<Value = Op> {
     let form = prop_oneof![Just(Form::Gzip), Just(Form::Zstd)];
@@ -84,10 +85,10 @@ fn ops() -> impl Strategy<Value = Op> {
         3 => (0_usize..100).prop_map(Op::Begin),
         2 => (1_usize..20).prop_map(Op::WriteLate),
         5 => Just(Op::Rename),
-        3 => Just(if COPIES { Op::CopyTruncate } else { Op::Rename }),
+        3 => Just(if done("MODEL_COPIES") { Op::CopyTruncate } else { Op::Rename }),
         2 => (0_usize..40).prop_map(Op::Truncate),
         2 => (0..=KEPT).prop_map(Op::Delete),
-        3 => (1..=KEPT, form).prop_map(|(slot, form)| if COMPRESSED { Op::Compress(slot, form) } else { Op::Save }),
+        3 => (1..=KEPT, form).prop_map(|(slot, form)| if done("MODEL_COMPRESSED") { Op::Compress(slot, form) } else { Op::Save }),
         2 => Just(Op::Save),
         2 => Just(Op::Stop),
         3 => Just(Op::Kill),
@@ -224,6 +225,25 @@ fn torture(io: Io) {
     let faults: Vec<String> =
         threads.into_iter().filter_map(|thread| thread.join().expect("a fault is told, not thrown").err()).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The sequences that are known, all at the same time.
+fn walk_known(io: Io) {
+    let walks = known::all().map(|(name, case)| (name, thread::spawn(move || happen(&case, io))));
+    for (name, walk) in walks.collect::<Vec<_>>() {
+        let walked = walk.join().expect("a fault is told, not thrown");
+        assert!(walked.is_ok(), "{name}: {}", walked.unwrap_err());
+    }
+}
+
+#[test]
+fn sequences_that_everybody_meets_are_read_once_to_the_byte_with_uring() {
+    walk_known(Io::Uring);
+}
+
+#[test]
+fn sequences_that_everybody_meets_are_read_once_to_the_byte_with_pread() {
+    walk_known(Io::Pread);
 }
 
 #[test]
