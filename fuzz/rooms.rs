@@ -12,7 +12,7 @@ pub mod document;
 pub mod metrics;
 #[path = "../src/record/mod.rs"]
 pub mod record;
-#[path = "../src/splitter.rs"]
+#[path = "../src/splitter/mod.rs"]
 pub mod splitter;
 #[path = "../src/store/mod.rs"]
 pub mod store;

@@ -9,7 +9,7 @@ use super::{Stop, Tail};
 use crate::{
     metrics::{self, list},
     reader::{Event, disk::Disk, evidence, identity, inbox::Skip, lane::Context},
-    record::{Checkpoint, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
@@ -111,7 +111,7 @@ impl<D: Disk> Tail<D> {
 
     fn set_origin(&mut self, stream: Stream) {
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task }));
+        self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
     async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
