@@ -4,6 +4,7 @@
 mod rig;
 
 mod dead_letters; // documents that can't be indexed
+mod files; // files that rotate, shrink, vanish and come back
 mod input; // files that are not as they should be
 mod kills; // the same with SIGKILL at random moments
 mod local; // `logdrive up`: no Kafka, its API and its page
