@@ -255,6 +255,7 @@ impl Discover {
             place: identity::place(metadata),
             known,
             skip,
+            unpack: task.unpack,
             progress: Arc::clone(&progress),
         };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));

@@ -37,24 +37,6 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
     }
 }
 
-/// The head of a file.
-///
-/// # Errors
-/// If it can't be read.
-pub(super) fn read_head(file: &File) -> io::Result<Head> {
-    let mut buffer = [0; Head::BYTES_MAX];
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Head::of(&buffer[..filled]))
-}
-
 /// Where the last line begins that does not end before `end`, and whether that is inside a line because the line
 /// is longer than `limit`.
 ///

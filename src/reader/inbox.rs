@@ -27,6 +27,8 @@ pub(super) struct Assignment {
     pub(super) known: Option<Checkpoint>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// Whether it is read as its text if it is compressed.
+    pub(super) unpack: bool,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -48,6 +50,8 @@ pub(super) struct Progress {
     read: AtomicU64,
     /// The file's size when it was last seen.
     size: AtomicU64,
+    /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
+    packed: AtomicBool,
 }
 
 impl Progress {
@@ -55,12 +59,28 @@ impl Progress {
         self.size.store(size, Ordering::Relaxed);
     }
 
+    /// So many bytes of text were read; what a compressed file's text comes from is told by [`Self::unpacked`].
     pub(super) fn saw_read(&self, read: u64) {
+        if self.packed.load(Ordering::Relaxed) {
+            return;
+        }
         self.read.store(read, Ordering::Relaxed);
         self.size.fetch_max(read, Ordering::Relaxed);
     }
 
+    /// So many bytes of a compressed file became text, or never will; from now on only this counts.
+    pub(super) fn unpacked(&self, read: u64) {
+        self.packed.store(true, Ordering::Relaxed);
+        self.read.store(read, Ordering::Relaxed);
+    }
+
+    /// The file's size when it was last seen.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
     pub(super) fn restarted(&self) {
+        self.packed.store(false, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
         self.size.store(0, Ordering::Relaxed);
     }

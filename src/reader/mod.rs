@@ -13,6 +13,7 @@ mod disk;
 mod evidence;
 mod identity;
 mod inbox;
+mod inflate;
 mod known;
 mod lane;
 mod matcher;
@@ -50,7 +51,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, Stream},
+    record::{Block, Budget, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -88,6 +89,17 @@ pub enum Identity {
     Inode,
     /// By name and content alone.
     Content,
+}
+
+/// Whether compressed files are read as their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip and Zstandard files, known by their first bytes, are read as the text that they hold.
+    #[default]
+    Auto,
+    /// Every file is read as it stands.
+    None,
 }
 
 /// How to read.
@@ -164,6 +176,8 @@ pub struct Task {
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
     pub oldest_first: bool,
+    /// Whether compressed files are read as their text.
+    pub compression: Compression,
 }
 
 impl Task {
@@ -178,6 +192,7 @@ impl Task {
             ignore_older: None,
             rate: None,
             oldest_first: false,
+            compression: Compression::Auto,
         }
     }
 }
@@ -190,10 +205,25 @@ pub enum Event {
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
+    /// A line, or a message of several, is cut at this place because its end did not come in time. It has to be
+    /// saved before the block that ends there is sent, so that no text is ever sent under two identities.
+    Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
+}
+
+impl Event {
+    /// Whether this has to be on disk before anything that comes behind it is sent.
+    #[must_use]
+    pub fn must_be_saved_first(&self) -> bool {
+        match self {
+            Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
+            Event::Cut(..) => true,
+            Event::Changed(_) | Event::Block(_) | Event::Ended(_) => false,
+        }
+    }
 }
 
 /// Why reading can't begin.

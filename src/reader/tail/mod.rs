@@ -4,14 +4,19 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod cuts;
+mod packed;
 mod recognise;
 mod send;
 
 use std::{io, sync::Arc, time::Instant};
 
+pub(super) use self::packed::UNPACK_AT_ONCE;
+use self::{cuts::Cuts, packed::Packed};
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
+    inflate::Packing,
     lane::Context,
 };
 use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
@@ -37,10 +42,14 @@ pub(super) struct Tail<D: Disk> {
     /// Made when the file is first opened; none before.
     origin: Option<Arc<Origin>>,
     pub(super) file: Option<D::File>,
+    /// There if the file is compressed: its way to the text that offsets count in.
+    packed: Option<Box<Packed>>,
     /// Where the next block begins.
     offset: u64,
     mark: TailMark,
     head: Head,
+    /// Where lines were cut, or have to be, because their ends did not come in time.
+    cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
     /// When something was last read.
@@ -79,13 +88,16 @@ impl<D: Disk> Tail<D> {
             Some(known) => (known.offset, known.mark, known.head),
             None => (0, TailMark::default(), Head::default()),
         };
+        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
             origin: None,
             file: None,
+            packed: None,
             offset,
             mark,
             head,
+            cuts,
             want,
             active: Instant::now(),
             unended: false,
@@ -98,7 +110,10 @@ impl<D: Disk> Tail<D> {
 
     /// Goes on with a file that had lost its last name and has one again.
     pub(super) fn revive(&mut self, from: Assignment) {
-        from.progress.saw_read(self.offset);
+        match &self.packed {
+            Some(packed) => from.progress.unpacked(packed.used()),
+            None => from.progress.saw_read(self.offset),
+        }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, false);
     }
 
@@ -130,6 +145,9 @@ impl<D: Disk> Tail<D> {
         if self.file.is_none() {
             self.open(context).await?;
         }
+        if self.packed.is_some() {
+            return self.read_packed(context).await;
+        }
         let marked = usize::from(self.mark.bytes);
         let capacity = self.want + TailMark::BYTES_MAX;
         if buffer.capacity() < capacity {
@@ -145,6 +163,11 @@ impl<D: Disk> Tail<D> {
             return Ok(true);
         }
         let text = &buffer[marked..read.min(marked + self.want)];
+        if self.offset == 0 && self.from.unpack && Packing::of(text).is_some() {
+            // It was empty when it was opened.
+            self.close(context);
+            return Ok(true);
+        }
         let goes_on = read - marked >= self.want;
         self.send(text, goes_on, permit, context).await
     }

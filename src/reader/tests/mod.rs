@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Event, Io, Reader, Settings, StartAt, Task};
+use super::{Compression, Event, Io, Reader, Settings, StartAt, Task};
 use crate::record::{Block, Budget, Checkpoint, Part, Stream, TailMark};
 
 /// A reader, and everything that it said, checked as it comes.
@@ -24,6 +24,7 @@ struct Bench {
     dir: PathBuf,
     settings: Settings,
     start_at: StartAt,
+    compression: Compression,
     streams: HashMap<Stream, Checkpoint>,
     text: HashMap<Stream, Vec<u8>>,
     parts: Vec<(Part, usize)>,
@@ -50,6 +51,7 @@ impl Bench {
             dir: dir.to_owned(),
             settings,
             start_at: StartAt::Beginning,
+            compression: Compression::Auto,
             streams: HashMap::new(),
             text: HashMap::new(),
             parts: Vec::new(),
@@ -59,7 +61,9 @@ impl Bench {
 
     fn start(&mut self, pattern: &str) {
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
-        let task = Task { exclude: vec!["*.gz".to_owned()], start_at: self.start_at, ..Task::new("t", paths) };
+        let exclude = vec!["*.gz".to_owned()];
+        let (start_at, compression) = (self.start_at, self.compression);
+        let task = Task { exclude, start_at, compression, ..Task::new("t", paths) };
         let (sender, receiver) = mpsc::channel(8);
         let known = self.streams.drain().map(|(_, checkpoint)| checkpoint).collect();
         let started = Reader::start(self.settings.clone(), &[task], known, 42, &self.budget, sender);
@@ -90,6 +94,10 @@ impl Bench {
                 let known = self.streams.get_mut(&checkpoint.stream).expect("opened before it changed");
                 let (offset, mark) = (known.offset, known.mark);
                 *known = Checkpoint { offset, mark, ..checkpoint };
+            }
+            Event::Cut(stream, cut) => {
+                let known = self.streams.get_mut(&stream).expect("opened before it was cut");
+                known.cuts.push(cut.at());
             }
             Event::Ended(stream) => self.ended.push(stream),
             Event::Block(block) => self.take(&block),
@@ -163,6 +171,9 @@ macro_rules! with_both_backends {
         }
     };
 }
+
+mod cuts;
+mod packed;
 
 with_both_backends! {
     async fn files_that_are_there_grow_and_appear_are_read_to_the_byte(dir, bench) {
