@@ -156,7 +156,7 @@ async fn direct(
         agent.start();
         gate.wait().await;
         let scenes = agent.live_until(played).await.expect("the scenes are joined below");
-        drop(over.send(()));
+        let _ = over.send(()); // Without pauses nobody listens.
         scenes
     };
     futures::join!(scenes, agent_lives).1

@@ -206,7 +206,7 @@ fn torture(io: Io) {
     let threads = (0..THREADS).map(|thread| {
         let config = Config {
             cases: cases_each as u32,
-            max_shrink_iters: 60,
+            max_shrink_iters: number("MODEL_SHRINKS", 20) as u32,
             source_file: Some(file!()),
             failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("proptest-regressions"))),
             ..Config::default()

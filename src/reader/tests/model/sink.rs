@@ -22,7 +22,7 @@ use crate::{
 const BUDGET: usize = 16 * 1024;
 
 /// How long anything may take on a machine that is busy with something else.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// The reader and what follows it.
 pub(super) struct Sink {
@@ -206,20 +206,19 @@ fn take(
     world: &World,
     event: Event,
 ) -> Checked {
+    let first_saved = event.must_be_saved_first();
     match event {
-        Event::Opened(checkpoint) => {
-            let first = checkpoint.stream.generation == 0;
-            keeper.opened(checkpoint);
-            if !first {
-                save(saved, keeper);
-            }
-        }
+        Event::Opened(checkpoint) => keeper.opened(checkpoint),
+        Event::Cut(stream, cut) => keeper.cut(stream, cut),
         Event::Changed(checkpoint) => keeper.changed(checkpoint),
         Event::Ended(stream) => keeper.ended(stream),
         Event::Block(block) => {
             keeper.take(&block.span()).map_err(|error| format!("{error}: {:?}", block.span()))?;
             under_way.push((receipts.note(world, &block)?, block));
         }
+    }
+    if first_saved {
+        save(saved, keeper);
     }
     Ok(())
 }
