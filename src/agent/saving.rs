@@ -147,6 +147,7 @@ mod tests {
             place: Place::default(),
             head: Head::default(),
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 0,
         }
     }

@@ -162,7 +162,7 @@ mod tests {
         let stream = Stream { file: FileId(1), generation: 0 };
         let (task, path) = (Arc::from("t"), "/a".into());
         let (place, head, mark) = (Place::default(), Head::default(), TailMark::default());
-        Checkpoint { stream, task, offset, mark, path, place, head, cuts: Vec::new(), updated_ms: 0 }
+        Checkpoint { stream, task, offset, mark, path, place, head, cuts: Vec::new(), unpacked: None, updated_ms: 0 }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a lane counts for each task.
 
-use crate::metrics::{self, Counter, Gauge, list};
+use crate::metrics::{self, Counter, list};
 
 /// The handles of one task's metrics.
 pub(super) struct Counters {
@@ -11,7 +11,6 @@ pub(super) struct Counters {
     pub(super) cut_late: Counter,
     pub(super) abandoned: Counter,
     pub(super) failed: Counter,
-    pub(super) open: Gauge,
 }
 
 impl Counters {
@@ -24,7 +23,6 @@ impl Counters {
             cut_late: metrics::counter(&list::CUT_LINES, &[task, "no_newline"]),
             abandoned: metrics::counter(&list::ABANDONED_BYTES, &[task]),
             failed: metrics::counter(&list::ERRORS, &["reader", "read"]),
-            open: metrics::gauge(&list::FILES, &[task, "open"]),
         }
     }
 

@@ -238,11 +238,12 @@ impl Discover {
         let skip = if known.is_none() { self.skip(task, metadata) } else { None };
         let progress = Arc::new(Progress::default());
         let read = skip.map_or(0, |skip| skip.end);
-        progress.saw_read(known.as_ref().map_or(read, |known| known.offset));
+        progress.saw_read(read);
+        known.as_ref().inspect(|known| progress.resumed(known));
         progress.saw_size(metadata.len());
         // Untouched since its checkpoint and read to its end: nothing to open it for.
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
-        let idle = known.as_ref().is_some_and(|known| known.offset == metadata.len() && modified_ms < known.updated_ms);
+        let idle = known.as_ref().is_some_and(|known| known.is_end(metadata.len()) && modified_ms < known.updated_ms);
         let lane = (id.0 % self.lanes.len() as u128) as usize;
         self.table.insert(id, &task.name, &progress);
         self.tracked.insert(id, Tracked { names: Vec::new(), lane, progress: Arc::clone(&progress), walk: self.walk });

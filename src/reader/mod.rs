@@ -6,16 +6,19 @@
 //! a stream are adjacent, that a stream is opened before its first block, and that an idle file costs nothing. It
 //! must not know where blocks go, nor when they are safe.
 
+mod context;
 mod counters;
 mod cut;
 mod discover;
 mod disk;
 mod evidence;
+mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
 mod known;
 mod lane;
+mod limits;
 mod matcher;
 mod pattern;
 mod pread;
@@ -39,15 +42,8 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
-    discover::Discover,
-    inbox::Inbox,
-    known::Known,
-    lane::{Context, Lane},
-    matcher::Matcher,
-    pread::Pread,
-    ring::Ring,
-    table::Table,
-    watch::Watch,
+    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
+    ring::Ring, table::Table, watch::Watch,
 };
 use crate::{
     metrics::{self, list},
@@ -282,11 +278,14 @@ impl Reader {
         let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
-        for index in 0..lane_count(settings.lanes) {
+        let lanes = lane_count(settings.lanes);
+        let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
             let context = Context::new(
                 settings.clone(),
+                open_max,
                 budget.clone(),
                 events.clone(),
                 stop.clone(),

@@ -17,7 +17,7 @@ mod span;
 pub use block::{Block, Part};
 pub use budget::{Budget, Permit};
 pub use charset::{Charset, Newline};
-pub use checkpoint::{Checkpoint, Head, Place};
+pub use checkpoint::{Checkpoint, Head, Place, Unpacked};
 pub use file::{FileId, Origin, Stream};
 pub use form::{Container, Form};
 pub use late_cut::LateCut;

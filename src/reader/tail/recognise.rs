@@ -1,6 +1,6 @@
 //! Opening a file, and deciding whether it is still the one that it was.
 
-use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
+use std::{fs::File, io, sync::Arc};
 
 use jiff::Timestamp;
 use tracing::{debug, info};
@@ -10,27 +10,22 @@ use crate::{
     metrics::{self, list},
     reader::{
         Event,
+        context::Context,
         disk::Disk,
         evidence, identity,
         inbox::Skip,
         inflate::{self, Look},
-        lane::Context,
     },
     record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
-    /// Opens the file under its present name, and recognises it if it was not open before.
-    pub(super) async fn open(&mut self, context: &Context) -> Result<(), Stop> {
-        let file = File::open(&self.from.path)?;
-        let metadata = file.metadata()?;
-        if identity::place(&metadata) != self.from.place {
-            return Err(Stop::Elsewhere);
-        }
-        self.from.progress.saw_size(metadata.len());
+    /// Recognises a file that was just opened, if it was not open before.
+    pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
+        let size = file.metadata()?.len();
         if self.origin.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
-            self.recognise(&file, &look, metadata.len(), context).await?;
+            self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
             let look = inflate::look(&file, self.from.unpack)?;
             self.know_packing(look.packing);
@@ -41,8 +36,6 @@ impl<D: Disk> Tail<D> {
             }
         }
         self.file = Some(D::adopt(file));
-        self.active = Instant::now();
-        context.counters(&self.from.task).open.increment(1.0);
         Ok(())
     }
 
@@ -107,7 +100,7 @@ impl<D: Disk> Tail<D> {
         (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
         self.unended = false;
         self.from.progress.restarted();
-        self.close(context);
+        self.close();
         let file = File::open(&self.from.path)?;
         if identity::place(&file.metadata()?) != self.from.place {
             return Err(Stop::Elsewhere);
@@ -124,12 +117,11 @@ impl<D: Disk> Tail<D> {
         context.send(Event::Opened(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
 
-    /// Takes over a new name.
-    pub(in crate::reader) async fn rename(&mut self, path: Arc<Path>, context: &Context) -> bool {
-        self.from.path = path;
-        let Some(stream) = self.stream() else { return true };
+    /// Tells the new name.
+    pub(super) async fn tell_renamed(&mut self, context: &Context) -> Result<(), Stop> {
+        let Some(stream) = self.stream() else { return Ok(()) };
         self.set_origin(stream);
-        self.tell_changed(context).await.is_ok()
+        self.tell_changed(context).await
     }
 
     fn set_origin(&mut self, stream: Stream) {
@@ -137,7 +129,7 @@ impl<D: Disk> Tail<D> {
         self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
-    async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
+    pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
@@ -152,17 +144,8 @@ impl<D: Disk> Tail<D> {
             place: self.from.place,
             head: self.head,
             cuts: self.cuts.places(),
+            unpacked: self.packed.as_ref().and_then(|packed| packed.unpacked()),
             updated_ms: Timestamp::now().as_millisecond(),
-        }
-    }
-
-    /// Lets go of the descriptor; the file is opened again when there is something to read.
-    pub(in crate::reader) fn close(&mut self, context: &Context) {
-        if self.file.take().is_some() {
-            context.counters(&self.from.task).open.decrement(1.0);
-        }
-        if let Some(packed) = &mut self.packed {
-            packed.pause();
         }
     }
 }

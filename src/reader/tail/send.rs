@@ -8,9 +8,9 @@ use super::{Stop, Tail};
 use crate::{
     reader::{
         Event,
+        context::Context,
         cut::{Bounds, Cut, cut},
         disk::Disk,
-        lane::Context,
     },
     record::{Block, Messages, Part, Permit, TailMark},
     splitter,

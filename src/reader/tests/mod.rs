@@ -375,3 +375,5 @@ with_both_backends! {
         bench.stop().await;
     }
 }
+
+mod lanes;
