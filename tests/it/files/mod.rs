@@ -10,6 +10,7 @@
 
 mod agent;
 mod heard;
+mod limits;
 mod scene;
 mod scenes;
 
@@ -94,7 +95,7 @@ async fn site(name: &str, broker: &Broker) -> Site {
     let mut task = toml::Table::new();
     task.insert("name".to_owned(), "test".into());
     task.insert("paths".to_owned(), vec![site.logs().join("**").display().to_string()].into());
-    task.insert("exclude".to_owned(), vec!["*.gz".to_owned(), "*.zst".to_owned()].into());
+    task.insert("exclude".to_owned(), vec!["*.left".to_owned(), "*.tmp".to_owned()].into());
     task.insert("topic".to_owned(), site.topic.clone().into());
     site.set("agent.tasks", vec![toml::Value::Table(task)]);
     site.set("agent.rescan", "2s");

@@ -42,7 +42,7 @@ pub struct Scene {
     /// How many of the gates were passed.
     passed: usize,
     /// The process that reads now.
-    agent: Arc<AtomicU32>,
+    pub pid: Arc<AtomicU32>,
 }
 
 /// How many times all scenes wait for each other: ready to be stopped, stopped, ready to be started, started.
@@ -64,7 +64,7 @@ impl Scene {
         fs::create_dir_all(&dir).expect("the site can be written");
         let Shared { variation, listener, gate, agent } = shared;
         let (lines, order) = (HashMap::new(), Vec::new());
-        Self { name, dir, dice: Dice::new(seed), variation, lines, listener, order, gate, passed: 0, agent }
+        Self { name, dir, dice: Dice::new(seed), variation, lines, listener, order, gate, passed: 0, pid: agent }
     }
 
     /// Makes lines that no other line is like, and expects them.
@@ -143,7 +143,7 @@ impl Scene {
     }
 
     fn agent_has_open(&self, file: &fs::Metadata) -> bool {
-        let pid = self.agent.load(Ordering::Relaxed);
+        let pid = self.pid.load(Ordering::Relaxed);
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let mut open = open.filter_map(|entry| fs::metadata(entry.path()).ok());
         open.any(|open| (open.ino(), open.dev()) == (file.ino(), file.dev()))

@@ -1,5 +1,6 @@
 //! The scenes: what happens to files.
 
+mod compressed; // files are compressed after some of them was read
 mod deletion; // files vanish, and others come in their places
 mod lines; // lines without end, over-long ones, odd names
 mod logrotate; // what people use for it
@@ -17,8 +18,8 @@ type Played = Pin<Box<dyn Future<Output = Scene>>>;
 pub type Play = (&'static str, fn(Scene) -> Played);
 
 macro_rules! scenes {
-    ($($room:ident::$name:ident,)*) => {
-        const ALL: &[Play] = &[$((stringify!($name), |mut scene| Box::pin(async move {
+    ($all:ident: $($room:ident::$name:ident,)*) => {
+        const $all: &[Play] = &[$((stringify!($name), |mut scene| Box::pin(async move {
             $room::$name(&mut scene).await;
             scene.leave().await;
             scene
@@ -27,6 +28,7 @@ macro_rules! scenes {
 }
 
 scenes! {
+    ALL:
     rotation::renamed_and_made_again_while_it_is_written,
     rotation::renamed_three_times_between_two_looks,
     rotation::renamed_three_times_while_stopped,
@@ -48,10 +50,23 @@ scenes! {
     logrotate::by_renaming_with_dates,
 }
 
+scenes! {
+    AWAITED:
+    truncation::copied_and_truncated_under_load_with_the_same_beginning_each_time,
+    truncation::copied_and_truncated_while_stopped,
+    logrotate::by_renaming_and_compressing,
+    logrotate::by_renaming_and_compressing_the_next_time,
+    logrotate::by_copying_and_truncating,
+    logrotate::by_copying_truncating_and_compressing,
+    compressed::compressed_while_it_is_read,
+    compressed::compressed_while_stopped_after_some_of_it_was_read,
+}
+
 /// All scenes, or with `IT_SCENES` those whose names contain it.
 pub fn chosen() -> Vec<Play> {
     let wanted = std::env::var("IT_SCENES").unwrap_or_default();
-    ALL.iter().filter(|(name, _)| name.contains(&wanted)).copied().collect()
+    let awaited = std::env::var_os("IT_AWAITED").map_or(&[][..], |_| AWAITED);
+    ALL.iter().chain(awaited).filter(|(name, _)| name.contains(&wanted)).copied().collect()
 }
 
 /// Plays them at the same time.

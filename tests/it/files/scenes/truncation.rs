@@ -1,6 +1,9 @@
 //! Files shrink, with a copy left or without.
 
-use std::{fs::OpenOptions, io::Write};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+};
 
 use super::Scene;
 
@@ -11,17 +14,44 @@ pub fn truncate(scene: &Scene, name: &str) {
 }
 
 pub async fn copied_and_truncated_with_the_same_beginning_each_time(scene: &mut Scene) {
-    // The copies are not collected; so what is truncated has to be delivered.
     for round in 0..4 {
         let banner = scene.banner();
         scene.put("app.log", &banner).await;
         scene.write("app.log", 300).await;
+        // Such copies are not collected, so what is truncated has to be delivered.
         scene.delivered().await;
-        let copy = scene.path(&format!("copy-{round}.gz"));
-        std::fs::copy(scene.path("app.log"), copy).expect("the site can be written");
-        truncate(scene, "app.log");
+        copy_and_truncate(scene, &format!("app.log.{round}.left"));
     }
     scene.write("app.log", 300).await;
+}
+
+fn copy_and_truncate(scene: &Scene, copy: &str) {
+    fs::copy(scene.path("app.log"), scene.path(copy)).expect("the site can be written");
+    truncate(scene, "app.log");
+}
+
+pub async fn copied_and_truncated_under_load_with_the_same_beginning_each_time(scene: &mut Scene) {
+    for round in 0..5 {
+        let banner = scene.banner();
+        scene.put("app.log", &banner).await;
+        scene.write("app.log", 400).await;
+        copy_and_truncate(scene, &format!("app.log.{round}"));
+    }
+    scene.write("app.log", 300).await;
+}
+
+pub async fn copied_and_truncated_while_stopped(scene: &mut Scene) {
+    let banner = scene.banner();
+    scene.put("app.log", &banner).await;
+    scene.write("app.log", 200).await;
+    scene.delivered().await;
+    scene.stopped().await;
+    scene.write("app.log", 100).await;
+    copy_and_truncate(scene, "app.log.1");
+    scene.put("app.log", &banner).await;
+    scene.write("app.log", 500).await;
+    scene.started().await;
+    scene.write("app.log", 10).await;
 }
 
 pub async fn truncated_and_written_longer_at_once(scene: &mut Scene) {
