@@ -18,6 +18,7 @@ pub struct Agent<'a> {
     site: &'a Site,
     /// How many more times it is killed.
     kills: u64,
+    killed: u64,
     dice: Dice,
     pid: Arc<AtomicU32>,
     program: Option<Program>,
@@ -27,7 +28,7 @@ impl<'a> Agent<'a> {
     /// An agent that runs not yet.
     pub fn new(site: &'a Site, is_killed: bool, seed: u64) -> Self {
         let kills = if is_killed { number("IT_KILLS", 6) } else { 0 };
-        Self { site, kills, dice: Dice::new(seed), pid: Arc::default(), program: None }
+        Self { site, kills, killed: 0, dice: Dice::new(seed), pid: Arc::default(), program: None }
     }
 
     /// The process of its present life.
@@ -55,7 +56,7 @@ impl<'a> Agent<'a> {
             if let Ok(happened) = timeout(Duration::from_millis(life), &mut event).await {
                 return happened;
             }
-            self.kills -= 1;
+            (self.kills, self.killed) = (self.kills - 1, self.killed + 1);
             self.program.take().expect("it was started").kill();
             self.start();
         }
@@ -66,11 +67,17 @@ impl<'a> Agent<'a> {
     pub async fn stop(&mut self) {
         let program = self.program.take().expect("it was started");
         if self.kills > 0 {
-            self.kills -= 1;
+            (self.kills, self.killed) = (self.kills - 1, self.killed + 1);
             program.kill();
         } else {
             program.stop_well().await;
         }
+    }
+
+    /// Kills it no more.
+    pub fn spare(&mut self) {
+        println!("killed {} times", self.killed);
+        self.kills = 0;
     }
 
     /// Ends it in order.

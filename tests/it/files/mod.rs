@@ -6,7 +6,8 @@
 //! one identity, however often it was sent.
 //!
 //! `IT_VARIATIONS=all` runs all variations on both I/O backends; without it each stands in for the others.
-//! `IT_KILLS` (6) is how often the agent is killed in a run.
+//! `IT_KILLS` (6) is how often the agent is killed in a run, if it lasts so long; `IT_SCENES` chooses scenes by a part
+//! of their names.
 
 mod agent;
 mod heard;
@@ -126,9 +127,10 @@ async fn play(variation: Variation) {
     let scenes = scenes::play(chosen, &logs, dice.roll(), shared);
     let (scenes, ()) = futures::join!(direct(&mut agent, &gate, scenes, over), pauses);
 
+    agent.spare();
     let complete = async { until("everything there", LIMIT, async || scenes.iter().all(Scene::is_complete)).await };
     // What is missing is told line by line.
-    let _ = agent.live_until(timeout(LIMIT / 2, complete)).await;
+    let _ = timeout(LIMIT / 2, complete).await;
     agent.finish().await;
     // What the agent sent last is heard.
     let lasted = kafka::records(&site.kafka, &site.topic).len();
