@@ -1,6 +1,7 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
+    fs::File,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -27,6 +28,8 @@ pub(super) struct Assignment {
     pub(super) known: Option<Checkpoint>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// The file, if it was opened already.
+    pub(super) file: Option<File>,
     pub(super) progress: Arc<Progress>,
 }
 
@@ -48,6 +51,11 @@ pub(super) struct Progress {
     read: AtomicU64,
     /// The file's size when it was last seen.
     size: AtomicU64,
+    /// How often the lane began to look at the file, and which of these looks is done.
+    begun: AtomicU64,
+    done: AtomicU64,
+    /// The lane has let the file go.
+    gone: AtomicBool,
 }
 
 impl Progress {
@@ -63,6 +71,36 @@ impl Progress {
     pub(super) fn restarted(&self) {
         self.read.store(0, Ordering::Relaxed);
         self.size.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes that the lane looks at the file now.
+    pub(super) fn looks(&self) {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that the lane has looked: if the file held something else, its old stream was handed over.
+    pub(super) fn looked(&self) {
+        self.done.store(self.begun.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Notes that the lane lets the file go; its stream was handed over.
+    pub(super) fn let_go(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    /// Whether the lane has let the file go.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// How often the lane has begun to look.
+    pub(super) fn looks_begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether the lane has looked since `before`, a number of looks begun.
+    pub(super) fn has_looked_since(&self, before: u64) -> bool {
+        self.done.load(Ordering::Acquire) > before
     }
 
     pub(super) fn read(&self) -> u64 {

@@ -13,6 +13,7 @@ mod disk;
 mod evidence;
 mod identity;
 mod inbox;
+mod kin;
 mod known;
 mod lane;
 mod matcher;
@@ -38,7 +39,7 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
-    discover::Discover,
+    discover::{Discover, Means},
     inbox::Inbox,
     known::Known,
     lane::{Context, Lane},
@@ -192,6 +193,8 @@ pub enum Event {
     Changed(Checkpoint),
     /// Lines, or a part of a line.
     Block(Block),
+    /// The stream's file is gone for so long that its checkpoint is of no use any more.
+    Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
 }
@@ -247,9 +250,16 @@ impl Reader {
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
-        let mut discover = Discover::new(matchers, Known::new(seed, known), Watch::new(woken)?);
-        discover.rescan = settings.rescan;
-        let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
+        wake.set_nonblocking(true)?;
+        let (stop, table) = (CancellationToken::new(), Arc::new(Table::new(wake.try_clone()?)));
+        let means = Means {
+            table: Arc::clone(&table),
+            stop: stop.clone(),
+            settings: settings.clone(),
+            events: events.clone(),
+            watch: Watch::new(woken)?,
+        };
+        let mut discover = Discover::new(matchers, Known::new(seed, known), means);
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
         for index in 0..lane_count(settings.lanes) {
