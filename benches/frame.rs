@@ -5,7 +5,7 @@ use std::{fmt::Write as _, hint::black_box, path::PathBuf, sync::Arc, time::Inst
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     batcher::{Batcher, Sender, Settings, frame},
-    record::{Block, FileId, Origin, Part, Permit, Stream},
+    record::{Block, FileId, Form, Messages, Origin, Part, Permit, Stream},
 };
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -54,7 +54,8 @@ fn text() -> Vec<u8> {
 /// The text as a reader hands it over.
 fn blocks(text: &[u8]) -> Vec<Block> {
     let stream = Stream { file: FileId(1), generation: 0 };
-    let origin = Arc::new(Origin { stream, path: PathBuf::from("/var/log/app.log"), task: "app".into() });
+    let origin =
+        Arc::new(Origin { stream, path: PathBuf::from("/var/log/app.log"), task: "app".into(), form: Form::default() });
     let (mut blocks, mut at) = (Vec::new(), 0);
     while at < text.len() {
         let room = &text[at..text.len().min(at + BLOCK_BYTES)];
@@ -65,6 +66,7 @@ fn blocks(text: &[u8]) -> Vec<Block> {
             text: piece.to_vec(),
             lines: lines_of(piece) as u32,
             part: Part::Whole,
+            messages: Messages::default(),
             read_at: jiff::Timestamp::UNIX_EPOCH,
             permit: Permit::none(),
         });

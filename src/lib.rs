@@ -6,9 +6,9 @@
 // Floor 0: words and gauges.
 pub mod metrics;
 pub mod record;
-pub mod splitter;
 
-// Floor 1: interfaces.
+// Floor 1: tools and interfaces.
+pub mod splitter;
 pub mod store;
 
 // Floor 2: stations; they know nothing of each other.

@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use logdrive::{
     batcher::frame::{self, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
-    record::{FileId, Part, Stream},
+    record::{FileId, Form, Messages, Part, Stream},
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,12 +75,13 @@ fn segment(file: u128, path: &[u8], offset: u64, text: &[u8], part: Part) -> Seg
         bytes: text.len() as u64,
         lines: if part == Part::Whole { newlines } else { 1 },
         part,
+        form: Form::default(),
+        messages: Messages::default(),
     }
 }
 
 fn meta(segments: Vec<Segment>) -> Meta {
     Meta {
-        version: frame::VERSION,
         host: "web-1".to_owned(),
         machine: "9b0c2e7d5f1a4c3e8d6b7a5f4e3d2c1b".to_owned(),
         task: "nginx".to_owned(),
@@ -129,7 +130,7 @@ fn made() -> Vec<(&'static str, Vector)> {
         change(&mut packed);
         packed
     };
-    let version = changed(&|packed| packed.headers[0].1 = b"2".to_vec());
+    let version = changed(&|packed| packed.headers[0].1 = b"3".to_vec());
     vectors.push(("bad-version.json", bad("a later version", &version)));
     let headless = changed(&|packed| packed.headers.retain(|(name, _)| *name != META_HEADER));
     vectors.push(("bad-no-meta.json", bad("no metadata", &headless)));

@@ -102,6 +102,7 @@ impl Belt {
             Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
             Event::Ended(stream) => self.keeper.ended(stream),
+            Event::Forgotten(stream) => self.keeper.forgotten(stream),
             Event::Block(block) => {
                 if let Err(error) = self.keeper.take(&block.span()) {
                     // A defect: its bytes are read again at the next start, because no checkpoint passes them.

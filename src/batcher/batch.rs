@@ -9,11 +9,11 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::{
-    frame::{Encoder, Meta, Packed, Segment, TEXT_BYTES_MAX, VERSION},
+    frame::{Encoder, Meta, Packed, Segment, TEXT_BYTES_MAX},
     meta,
 };
 use crate::{
-    record::{Block, Part, Permit, Span, Stream, TailMark},
+    record::{Block, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
     splitter,
 };
 
@@ -111,24 +111,32 @@ impl Batcher {
     }
 
     /// Adds a block, whose bytes are copied once, into the compressor; returns the batches that this filled,
-    /// mostly none. A block that does not fit is split between lines.
+    /// mostly none. A block that does not fit is split between units.
     #[must_use]
     pub fn push(&mut self, mut block: Block, now: Instant) -> Vec<Batch> {
-        let is_ended = block.text.ends_with(b"\n");
-        debug_assert!(is_ended == matches!(block.part, Part::Whole | Part::Last), "every reader would refuse it");
+        let newline = block.origin.form.charset.newline();
+        let is_ended = block.text.ends_with(newline.bytes());
+        debug_assert!(is_ended != block.part.goes_on(), "every reader would refuse it");
         let mut full = Vec::new();
+        let mut messages = std::mem::take(&mut block.messages);
         let mut at = 0;
         while at < block.text.len() {
-            let rest = &block.text[at..];
-            let fits = fitting(rest, self.room(&block, block.offset + at as u64), block.part);
+            let rest = Rest { text: &block.text[at..], part: block.part, newline, messages: &messages };
+            let fits = rest.fitting(self.room(&block, block.offset + at as u64, &messages));
             if fits == 0 && self.open.is_some() {
                 full.extend(self.seal());
                 continue;
             }
-            // A line that is longer than a batch may be is a batch of its own.
-            let bytes = if fits > 0 { fits } else { first_line(rest, block.part) };
+            // A unit that is longer than a batch may be is a batch of its own.
+            let bytes = if fits > 0 { fits } else { rest.first_unit() };
+            let lines = if bytes == block.text.len() { block.lines } else { rest.lines(bytes) };
+            let (taken, behind) = match bytes == rest.text.len() {
+                true => (messages, Messages::default()),
+                false => messages.divide(lines),
+            };
+            messages = behind;
             let permit = block.permit.split(bytes);
-            self.add(&block, at, bytes, permit, now);
+            self.add(&block, Piece { at, bytes, lines, messages: taken }, permit, now);
             at += bytes;
         }
         full
@@ -157,7 +165,6 @@ impl Batcher {
     pub fn seal(&mut self) -> Option<Batch> {
         let mut open = self.open.take()?;
         let meta = Meta {
-            version: VERSION,
             host: self.sender.host.to_string(),
             machine: self.sender.machine.to_string(),
             task: open.task.to_string(),
@@ -169,24 +176,26 @@ impl Batcher {
         Some(Batch::new(packed, open.spans, open.task, open.lines, open.text_bytes as u64, open.permit))
     }
 
-    /// How many bytes of `block`, from `offset` on, fit into the batch that is being gathered, or into a new one if
-    /// there is none.
-    fn room(&self, block: &Block, offset: u64) -> usize {
-        let table = meta::segment_bytes_max(&block.origin.path);
-        let Some(open) = &self.open else { return self.bytes_max.saturating_sub(table) };
+    /// How many bytes of `block`, from `offset` on, and of its `messages` fit into the batch that is being gathered,
+    /// or into a new one if there is none.
+    fn room(&self, block: &Block, offset: u64, messages: &Messages) -> usize {
+        let Some(open) = &self.open else { return self.bytes_max.saturating_sub(segment_bytes(block, messages)) };
         if open.task != block.origin.task {
             return 0;
         }
         let used = open.text_bytes + open.table_bytes;
-        match open.is_continued_by(block, offset) {
-            true => self.bytes_max.saturating_sub(used),
-            false if open.segments.len() < SEGMENTS_MAX => self.bytes_max.saturating_sub(used + table),
-            false => 0,
+        match open.continued_by(block, offset) {
+            Some(last) => self.bytes_max.saturating_sub(used + continued_bytes(last, messages)),
+            None if open.segments.len() < SEGMENTS_MAX => {
+                self.bytes_max.saturating_sub(used + segment_bytes(block, messages))
+            }
+            None => 0,
         }
     }
 
-    /// Adds `bytes` bytes of `block` from `at` on to the batch that is being gathered.
-    fn add(&mut self, block: &Block, at: usize, bytes: usize, permit: Permit, now: Instant) {
+    /// Adds a piece of `block` to the batch that is being gathered.
+    fn add(&mut self, block: &Block, piece: Piece, permit: Permit, now: Instant) {
+        let Piece { at, bytes, lines, .. } = piece;
         let text = &block.text[at..at + bytes];
         let spare = &mut self.spare;
         let open = self.open.get_or_insert_with(|| Open {
@@ -202,14 +211,13 @@ impl Batcher {
             permit: Permit::none(),
         });
         open.encoder.write(text);
-        let lines = if bytes == block.text.len() { block.lines } else { splitter::count(text) };
         let offset = block.offset + at as u64;
-        open.add_segment(block, offset, bytes as u64, lines);
+        open.add_segment(block, offset, piece);
         let span = Span {
             source: block.origin.stream,
             start: offset,
             end: offset + bytes as u64,
-            mark: TailMark::behind(text),
+            mark: TailMark { in_line: block.part.goes_on(), ..TailMark::behind(text) },
         };
         add_span(&mut open.spans, span);
         open.lines += u64::from(lines);
@@ -236,33 +244,50 @@ impl Batch {
 }
 
 impl Open {
-    /// Whether `block`, from `offset` on, continues the last segment.
-    fn is_continued_by(&self, block: &Block, offset: u64) -> bool {
-        self.segments.last().is_some_and(|last| {
+    /// The last segment, if `block`, from `offset` on, continues it.
+    fn continued_by(&self, block: &Block, offset: u64) -> Option<&Segment> {
+        self.segments.last().filter(|last| {
             last.part == Part::Whole
                 && block.part == Part::Whole
                 && last.stream == block.origin.stream
                 && last.path == block.origin.path
+                && last.form == block.origin.form
                 && last.offset + last.bytes == offset
         })
     }
 
-    /// Adds `bytes` bytes of `block` from `offset` on to the last segment, or as a segment of their own.
-    fn add_segment(&mut self, block: &Block, offset: u64, bytes: u64, lines: u32) {
-        let is_continued = self.is_continued_by(block, offset);
-        match self.segments.last_mut() {
-            Some(last) if is_continued => {
-                last.bytes += bytes;
-                last.lines += lines;
+    /// Adds a piece of `block`, which begins at `offset`, to the last segment, or as a segment of its own.
+    fn add_segment(&mut self, block: &Block, offset: u64, piece: Piece) {
+        let Piece { bytes, lines, messages, .. } = piece;
+        let bytes = bytes as u64;
+        self.table_bytes += messages.runs().map(meta::run_bytes_max).sum::<usize>();
+        match self.continued_by(block, offset).map(|last| continued_bytes(last, &messages)) {
+            Some(table_bytes) => {
+                self.table_bytes += table_bytes;
+                if let Some(last) = self.segments.last_mut() {
+                    last.messages.append(last.lines, &messages, lines);
+                    last.bytes += bytes;
+                    last.lines += lines;
+                }
             }
-            _ => {
+            None => {
                 let origin = &block.origin;
-                self.table_bytes += meta::segment_bytes_max(&origin.path);
-                let (stream, path) = (origin.stream, origin.path.clone());
-                self.segments.push(Segment { stream, path, offset, bytes, lines, part: block.part });
+                self.table_bytes += segment_bytes(block, &messages);
+                let (stream, path, form) = (origin.stream, origin.path.clone(), origin.form);
+                self.segments.push(Segment { stream, path, offset, bytes, lines, part: block.part, form, messages });
             }
         }
     }
+}
+
+/// What a segment of `block` takes in the table, without the runs of `messages`.
+fn segment_bytes(block: &Block, messages: &Messages) -> usize {
+    meta::segment_bytes_max(&block.origin.path, block.origin.form.is_plain() && messages.is_plain())
+}
+
+/// What it takes in the table that `last` goes on, without the runs of `messages`.
+fn continued_bytes(last: &Segment, messages: &Messages) -> usize {
+    if last.messages.is_plain() && messages.is_plain() { 0 } else { meta::FORM_BYTES }
 }
 
 /// Adds `span` to its stream's last one if they are adjacent.
@@ -273,19 +298,66 @@ pub(super) fn add_span(spans: &mut Vec<Span<Stream, TailMark>>, span: Span<Strea
     }
 }
 
-/// How many bytes of `text` to take into `room` bytes: all of it, or whole lines, or nothing.
-fn fitting(text: &[u8], room: usize, part: Part) -> usize {
-    match part {
-        _ if text.len() <= room => text.len(),
-        Part::Whole => splitter::whole_lines(&text[..room]),
-        Part::First | Part::Middle | Part::Last => 0,
-    }
+/// Some of a block, between two units.
+struct Piece {
+    at: usize,
+    bytes: usize,
+    lines: u32,
+    messages: Messages,
 }
 
-/// How many bytes of `text` can't be split: its first line, or all of a part.
-fn first_line(text: &[u8], part: Part) -> usize {
-    match part {
-        Part::Whole => splitter::first_end(text).unwrap_or(text.len()),
-        Part::First | Part::Middle | Part::Last => text.len(),
+/// What of a block has to find room.
+struct Rest<'a> {
+    text: &'a [u8],
+    part: Part,
+    newline: Newline,
+    messages: &'a Messages,
+}
+
+impl Rest<'_> {
+    /// How many bytes to take into `room` bytes: all of them, or whole units, or nothing.
+    fn fitting(&self, room: usize) -> usize {
+        let Self { text, newline, .. } = *self;
+        match self.part {
+            Part::Whole if !self.messages.is_plain() => self.units(room, false),
+            _ if text.len() <= room => text.len(),
+            Part::Whole => splitter::whole_lines_by(newline, &text[..room]),
+            Part::First | Part::Middle | Part::Last => 0,
+        }
+    }
+
+    /// How many bytes can't be split: the first unit, or all of a part.
+    fn first_unit(&self) -> usize {
+        match self.part {
+            Part::Whole if !self.messages.is_plain() => self.units(0, true),
+            Part::Whole => splitter::first_end_by(self.newline, self.text).unwrap_or(self.text.len()),
+            Part::First | Part::Middle | Part::Last => self.text.len(),
+        }
+    }
+
+    /// How many bytes the units have that fit into `room` bytes together with what is said of them.
+    fn units(&self, room: usize, at_least_one: bool) -> usize {
+        let mut ends = splitter::line_ends_by(self.newline, self.text);
+        let (mut taken, mut said) = (0, 0);
+        for run in self.messages.runs() {
+            said += meta::run_bytes_max(run);
+            let (units, lines) = match run {
+                Run::Single(units) => (units, 1),
+                run => (1, run.lines()),
+            };
+            for _ in 0..units {
+                let end = ends.nth(lines as usize - 1).unwrap_or(self.text.len());
+                if end + said > room && (taken > 0 || !at_least_one) {
+                    return taken;
+                }
+                taken = end;
+            }
+        }
+        taken
+    }
+
+    /// How many lines the first `bytes` bytes have.
+    fn lines(&self, bytes: usize) -> u32 {
+        if self.part == Part::Whole { splitter::count_by(self.newline, &self.text[..bytes]) } else { 1 }
     }
 }

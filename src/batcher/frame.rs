@@ -7,6 +7,7 @@
 
 use std::{
     io::{BufRead, ErrorKind, Read, Write},
+    ops::RangeInclusive,
     path::PathBuf,
 };
 
@@ -15,12 +16,12 @@ use thiserror::Error;
 
 use super::meta;
 use crate::{
-    record::{Part, Stream},
+    record::{Form, Messages, Part, Stream, TailMark},
     splitter,
 };
 
-/// The version of the format that this program writes, and the only one that it reads.
-pub const VERSION: u32 = 1;
+/// The versions of the format that this program reads and writes. Whatever version 1 can say is written in it.
+pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 /// The header that says the version, as a decimal number. It is read before anything else.
 pub const VERSION_HEADER: &str = "logdrive.version";
 /// The header that says where the text comes from, as JSON.
@@ -44,8 +45,6 @@ pub struct Packed {
 /// What a record's headers say of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// The format's version.
-    pub version: u32,
     /// The name of the host where the text was read.
     pub host: String,
     /// The identity of the machine where the text was read.
@@ -73,6 +72,10 @@ pub struct Segment {
     pub lines: u32,
     /// Whole lines, or one part of a cut line.
     pub part: Part,
+    /// How its text is to be understood.
+    pub form: Form,
+    /// Which of its lines make one message together; plain for a part.
+    pub messages: Messages,
 }
 
 /// Why a record could not be read.
@@ -82,7 +85,7 @@ pub enum FrameError {
     #[error("the record has no header {0}: it is not in the packed format, or something removed its headers")]
     Missing(&'static str),
     /// The record was written in another version of the format.
-    #[error("the record has format version {0:?} and this program reads version {VERSION}: upgrade it")]
+    #[error("the record has format version {0:?} and this program reads versions up to {end}: upgrade it", end = VERSIONS.end())]
     Version(String),
     /// The metadata can't be read.
     #[error("the record's metadata can't be read: {0}")]
@@ -137,7 +140,13 @@ impl Meta {
     /// The headers that say it.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![(VERSION_HEADER, VERSION.to_string().into_bytes()), (META_HEADER, meta::write(self))]
+        vec![(VERSION_HEADER, self.version().to_string().into_bytes()), (META_HEADER, meta::write(self))]
+    }
+
+    /// The lowest version of the format that can say it.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        if self.segments.iter().all(Segment::is_plain) { *VERSIONS.start() } else { *VERSIONS.end() }
     }
 
     /// The segments with their text, where `text` is what [`decode`] wrote beside this.
@@ -148,6 +157,20 @@ impl Meta {
             rest = behind;
             (segment, piece)
         })
+    }
+}
+
+impl Segment {
+    /// Whether its lines are UTF-8, stand for themselves, and are a message each.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.form.is_plain() && self.messages.is_plain()
+    }
+
+    /// What to remember of the stream if everything up to the segment's end, whose text is `piece`, is safe.
+    #[must_use]
+    pub fn mark(&self, piece: &[u8]) -> TailMark {
+        TailMark { in_line: self.part.goes_on(), ..TailMark::behind(piece) }
     }
 }
 
@@ -170,14 +193,14 @@ pub fn decode<'a>(
     text: &mut Vec<u8>,
 ) -> Result<Meta, FrameError> {
     text.clear();
-    let version = headers(VERSION_HEADER).ok_or(FrameError::Missing(VERSION_HEADER))?;
-    if version != VERSION.to_string().as_bytes() {
-        let shown: String = String::from_utf8_lossy(version).chars().take(20).collect();
+    let written = headers(VERSION_HEADER).ok_or(FrameError::Missing(VERSION_HEADER))?;
+    let Some(version) = VERSIONS.into_iter().find(|version| written == version.to_string().as_bytes()) else {
+        let shown: String = String::from_utf8_lossy(written).chars().take(20).collect();
         return Err(FrameError::Version(shown));
-    }
+    };
     let json = headers(META_HEADER).ok_or(FrameError::Missing(META_HEADER))?;
     limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
-    let meta = meta::read(json)?;
+    let meta = meta::read(json, version)?;
     let bytes = bytes_of(&meta.segments)?;
     decompress(value, bytes as usize, text)?;
     for (index, (segment, piece)) in meta.segments_of(text).enumerate() {
@@ -209,14 +232,20 @@ fn limit(what: &'static str, found: u64, max: u64) -> Result<(), FrameError> {
 
 /// Whether `piece` is what `segment` says; if not, what is wrong.
 fn agree(segment: &Segment, piece: &[u8]) -> Result<(), &'static str> {
+    let newline = segment.form.charset.newline();
+    let is_plain = segment.messages.is_plain();
     match segment.part {
-        Part::Whole if piece.last() != Some(&b'\n') => Err("its last line has no end"),
-        Part::Whole if splitter::count(piece) != segment.lines => Err("it has another number of lines"),
+        Part::Whole if splitter::whole_lines_by(newline, piece) != piece.len() => Err("its last line has no end"),
+        Part::Whole if splitter::count_by(newline, piece) != segment.lines => Err("it has another number of lines"),
+        Part::Whole if !is_plain && segment.messages.lines() != u64::from(segment.lines) => {
+            Err("its messages have another number of lines")
+        }
         Part::Whole => Ok(()),
         Part::First | Part::Middle | Part::Last if segment.lines != 1 => Err("a part of a line is not one line"),
-        Part::Last if splitter::first_end(piece) == Some(piece.len()) => Ok(()),
+        Part::First | Part::Middle | Part::Last if !is_plain => Err("a part of a line has no messages"),
+        Part::Last if splitter::first_end_by(newline, piece) == Some(piece.len()) => Ok(()),
         Part::Last => Err("a line's last part does not end where the line ends"),
-        Part::First | Part::Middle if splitter::first_end(piece).is_none() => Ok(()),
+        Part::First | Part::Middle if splitter::first_end_by(newline, piece).is_none() => Ok(()),
         Part::First | Part::Middle => Err("a line ends within a part that is not its last"),
     }
 }

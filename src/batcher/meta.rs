@@ -3,26 +3,45 @@
 use std::{
     borrow::Cow,
     ffi::OsStr,
+    fmt,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor},
+    ser::SerializeSeq,
+};
 
-use super::frame::{FrameError, Meta, Segment, VERSION};
-use crate::record::{FileId, Part, Stream};
+use super::frame::{FrameError, Meta, Segment, VERSIONS};
+use crate::record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream};
 
-/// What a segment's JSON takes at most besides its path: every number at its widest, `"part"` included.
+/// What a segment's JSON takes at most besides its path and its messages: every number at its widest, `"part"`
+/// included.
 const SEGMENT_BYTES: usize = 176;
 
-/// At most how many bytes the segment of `path` takes in the JSON.
-pub(super) fn segment_bytes_max(path: &Path) -> usize {
+/// What `"charset"`, `"format"` and `"messages"` take at most, without what stands in the last.
+pub(super) const FORM_BYTES: usize = 80;
+
+/// At most how many bytes a run of messages takes in the JSON.
+pub(super) fn run_bytes_max(run: Run<'_>) -> usize {
+    let digits = |number: u32| number.checked_ilog10().unwrap_or(0) as usize + 1;
+    match run {
+        Run::Single(lines) => digits(lines) + 2,
+        Run::Joined(lines) => digits(lines) + 1,
+        Run::Mixed(numbers) => 3 + numbers.iter().map(|number| digits(number.unsigned_abs()) + 1).sum::<usize>(),
+    }
+}
+
+/// At most how many bytes the segment of `path` takes in the JSON, without its messages.
+pub(super) fn segment_bytes_max(path: &Path, is_plain: bool) -> usize {
     let path = path.as_os_str().as_bytes();
     // A control character takes 6 bytes as an escape, any other byte at most 3 (the replacement character).
     let shown: usize = path.iter().map(|byte| if byte.is_ascii_graphic() { 2 } else { 6 }).sum();
     let encoded = if std::str::from_utf8(path).is_ok() { 0 } else { path.len().div_ceil(3) * 4 + 14 };
-    SEGMENT_BYTES + shown + encoded
+    SEGMENT_BYTES + shown + encoded + if is_plain { 0 } else { FORM_BYTES }
 }
 
 /// The JSON of `meta`.
@@ -38,12 +57,17 @@ pub(super) fn write(meta: &Meta) -> Vec<u8> {
     serde_json::to_vec(&json).expect("strings and numbers, no map with other keys: nothing that JSON lacks")
 }
 
-/// Reads what [`write`] wrote; members that it doesn't know are passed over.
-pub(super) fn read(json: &[u8]) -> Result<Meta, FrameError> {
+/// Reads what [`write`] wrote; members that `version` doesn't know are passed over.
+pub(super) fn read(json: &[u8], version: u32) -> Result<Meta, FrameError> {
     let json: MetaJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
-    let segments = json.segments.into_iter().map(Segment::try_from).collect::<Result<_, _>>()?;
+    let segments = json.segments.into_iter().map(|mut segment| {
+        if version == *VERSIONS.start() {
+            (segment.charset, segment.format, segment.messages) = Default::default();
+        }
+        Segment::try_from(segment)
+    });
+    let segments = segments.collect::<Result<_, _>>()?;
     Ok(Meta {
-        version: VERSION,
         host: json.host.into_owned(),
         machine: json.machine.into_owned(),
         task: json.task.into_owned(),
@@ -73,6 +97,105 @@ struct SegmentJson<'a> {
     lines: u32,
     #[serde(default, skip_serializing_if = "PartJson::is_whole")]
     part: PartJson,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    charset: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "MessagesJson::is_plain")]
+    messages: MessagesJson<'a>,
+}
+
+/// The messages as a list of runs: `k` for one of `k` lines, `-k` for `k` of a line each, a list for a unit.
+#[derive(Default)]
+struct MessagesJson<'a>(Cow<'a, Messages>);
+
+impl MessagesJson<'_> {
+    fn is_plain(&self) -> bool {
+        self.0.is_plain()
+    }
+}
+
+impl Serialize for MessagesJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for run in self.0.runs() {
+            match run {
+                Run::Single(lines) => list.serialize_element(&-i64::from(lines))?,
+                Run::Joined(lines) => list.serialize_element(&lines)?,
+                Run::Mixed(numbers) => list.serialize_element(numbers)?,
+            }
+        }
+        list.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for MessagesJson<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Runs)
+    }
+}
+
+/// Reads runs into the form in which they are kept, so that no more memory is taken than for that.
+struct Runs;
+
+impl<'de> Visitor<'de> for Runs {
+    type Value = MessagesJson<'static>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of the messages' lines")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut messages = Messages::default();
+        while let Some(run) = list.next_element::<RunJson>()? {
+            let is_run = match &run {
+                RunJson::Lines(lines @ ..0) => {
+                    u32::try_from(lines.unsigned_abs()).is_ok_and(|lines| messages.push(Run::Single(lines)))
+                }
+                RunJson::Lines(lines) => u32::try_from(*lines).is_ok_and(|lines| messages.push(Run::Joined(lines))),
+                RunJson::Numbers(numbers) => messages.push(Run::Mixed(numbers)),
+            };
+            if !is_run {
+                return Err(de::Error::custom("a segment's messages are not as they can be"));
+            }
+        }
+        Ok(MessagesJson(Cow::Owned(messages)))
+    }
+}
+
+enum RunJson {
+    Lines(i64),
+    Numbers(Vec<i32>),
+}
+
+impl<'de> Deserialize<'de> for RunJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RunJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of lines, or a list of the numbers of messages")
+            }
+
+            fn visit_i64<E: de::Error>(self, lines: i64) -> Result<RunJson, E> {
+                Ok(RunJson::Lines(lines))
+            }
+
+            fn visit_u64<E: de::Error>(self, lines: u64) -> Result<RunJson, E> {
+                i64::try_from(lines).map(RunJson::Lines).map_err(de::Error::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RunJson, A::Error> {
+                let mut numbers = Vec::new();
+                while let Some(number) = list.next_element()? {
+                    numbers.push(number);
+                }
+                Ok(RunJson::Numbers(numbers))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +231,9 @@ impl<'a> From<&'a Segment> for SegmentJson<'a> {
                 Part::Middle => PartJson::Middle,
                 Part::Last => PartJson::Last,
             },
+            charset: (!segment.form.charset.is_utf8()).then(|| segment.form.charset.name().into()),
+            format: segment.form.container.map(|container| container.name().into()),
+            messages: MessagesJson(Cow::Borrowed(&segment.messages)),
         }
     }
 }
@@ -135,19 +261,70 @@ impl TryFrom<SegmentJson<'_>> for Segment {
             PartJson::Last => Part::Last,
         };
         let stream = Stream { file, generation: json.generation };
-        Ok(Segment { stream, path, offset: json.offset, bytes: json.bytes, lines: json.lines, part })
+        let form = form(json.charset.as_deref(), json.format.as_deref())?;
+        let messages = json.messages.0.into_owned();
+        let SegmentJson { offset, bytes, lines, .. } = json;
+        Ok(Segment { stream, path, offset, bytes, lines, part, form, messages })
     }
+}
+
+fn form(charset: Option<&str>, format: Option<&str>) -> Result<Form, FrameError> {
+    let unknown = |what, name: &str| {
+        let shown: String = name.chars().take(20).collect();
+        FrameError::Meta(format!("a segment has the {what} {shown:?}, which this program doesn't know: upgrade it"))
+    };
+    let charset = match charset {
+        None => Charset::UTF_8,
+        Some(name) => Charset::of_label(name).ok_or_else(|| unknown("charset", name))?,
+    };
+    let container = match format {
+        None => None,
+        Some(name) => {
+            let known = Container::ALL.into_iter().find(|container| container.name() == name);
+            Some(known.ok_or_else(|| unknown("format", name))?)
+        }
+    };
+    Ok(Form { charset, container })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SegmentJson, segment_bytes_max};
+    use super::{SegmentJson, run_bytes_max, segment_bytes_max};
     use crate::{
         batcher::frame::Segment,
-        record::{FileId, Part, Stream},
+        record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream},
     };
     use proptest::prelude::*;
     use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+
+    fn forms() -> impl Strategy<Value = Form> {
+        let charset = any::<prop::sample::Index>();
+        let container = prop_oneof![Just(None), Just(Some(Container::Cri)), Just(Some(Container::DockerJson))];
+        (charset, container).prop_map(|(index, container)| {
+            let charset =
+                Charset::of_label(Charset::NAMES[index.index(Charset::NAMES.len())]).expect("a name is a label");
+            Form { charset, container }
+        })
+    }
+
+    fn messages() -> impl Strategy<Value = Messages> {
+        let run = prop_oneof![
+            (1_u32..=i32::MAX as u32).prop_map(|lines| (Some(lines), Vec::new())),
+            (2..200_i32).prop_map(|count| (None, (0..count).chain(0..count).collect())),
+        ];
+        proptest::collection::vec((run, any::<bool>()), 0..5).prop_map(|runs| {
+            let mut messages = Messages::default();
+            for ((lines, numbers), joined) in runs {
+                let run = match lines {
+                    None => Run::Mixed(&numbers),
+                    Some(lines) if joined && lines > 1 => Run::Joined(lines),
+                    Some(lines) => Run::Single(lines),
+                };
+                assert!(messages.push(run));
+            }
+            messages
+        })
+    }
 
     proptest! {
         #[test]
@@ -156,6 +333,8 @@ mod tests {
             stream in any::<(u128, u32)>(),
             numbers in any::<(u64, u64, u32)>(),
             part in prop_oneof![Just(Part::Whole), Just(Part::First), Just(Part::Middle), Just(Part::Last)],
+            form in forms(),
+            messages in messages(),
         ) {
             let segment = Segment {
                 stream: Stream { file: FileId(stream.0), generation: stream.1 },
@@ -164,9 +343,13 @@ mod tests {
                 bytes: numbers.1,
                 lines: numbers.2,
                 part,
+                form,
+                messages,
             };
             let json = serde_json::to_vec(&SegmentJson::from(&segment)).expect("plain data");
-            prop_assert!(json.len() < segment_bytes_max(&segment.path), "{}", String::from_utf8_lossy(&json));
+            let runs: usize = segment.messages.runs().map(run_bytes_max).sum();
+            let most = segment_bytes_max(&segment.path, segment.is_plain()) + runs;
+            prop_assert!(json.len() < most, "{}", String::from_utf8_lossy(&json));
             let back: SegmentJson = serde_json::from_slice(&json).expect("its own writing");
             prop_assert_eq!(Segment::try_from(back).expect("its own writing"), segment);
         }

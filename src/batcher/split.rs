@@ -7,7 +7,7 @@ use super::{
     frame::{self, Meta, Segment},
 };
 use crate::{
-    record::{Part, Permit, Span, TailMark},
+    record::{Part, Permit, Run, Span},
     splitter,
 };
 
@@ -17,17 +17,17 @@ pub enum Split {
     /// The text of the first half comes before the text of the second. Together their spans cover what the spans
     /// of the batch covered, and one of those may have been cut in two.
     Halves(Box<[Batch; 2]>),
-    /// The batch is a single line, or a single part of one, and can't be split.
+    /// The batch is a single unit, mostly a line, or a single part of a line, and can't be split.
     Line(Box<Batch>),
 }
 
-/// Splits `batch` between two lines, as near to the middle of its text as there is an end of a line before it.
+/// Splits `batch` between two units, as near to the middle of its text as there is an end of one before it.
 #[must_use]
 pub fn split(batch: Batch) -> Split {
     let mut text = Vec::with_capacity(batch.text_bytes as usize);
     let meta = frame::decode(|name| batch.packed.header(name), &batch.packed.value, &mut text)
         .expect("the record was packed by this process and is still in its memory");
-    let Some(at) = middle(&meta.segments, &text) else { return Split::Line(Box::new(batch)) };
+    let Some(at) = middle(&meta, &text) else { return Split::Line(Box::new(batch)) };
     let (first_segments, second_segments) = divide(&meta.segments, &text, at as u64);
     let Batch { task, mut permit, packed, .. } = batch;
     let share = permit.split(packed.value.len() / 2);
@@ -37,20 +37,32 @@ pub fn split(batch: Batch) -> Split {
     Split::Halves(Box::new([first, second]))
 }
 
-/// The last end of a line or part in the first half of the text, or else the first one behind it.
-fn middle(segments: &[Segment], text: &[u8]) -> Option<usize> {
-    let half = text.len() / 2;
-    let ends = segments.iter().scan(0, |end, segment| {
-        *end += segment.bytes as usize;
-        Some(*end)
-    });
-    let before = ends.clone().filter(|end| *end <= half).max().unwrap_or(0).max(splitter::whole_lines(&text[..half]));
-    if before > 0 {
-        return Some(before);
+/// The last end of a unit or part in the first half of the text, or else the first one behind it.
+fn middle(meta: &Meta, text: &[u8]) -> Option<usize> {
+    let (mut ends, mut start) = (Vec::new(), 0);
+    for (segment, piece) in meta.segments_of(text) {
+        unit_ends(segment, piece, start, &mut ends);
+        start += piece.len();
     }
-    let line_end = splitter::first_end(&text[half..]).map_or(text.len(), |end| half + end);
-    let behind = ends.filter(|end| *end > half).min().unwrap_or(text.len()).min(line_end);
-    (behind < text.len()).then_some(behind)
+    let before = ends.partition_point(|end| *end <= text.len() / 2);
+    ends.get(before.saturating_sub(1)).copied().filter(|at| *at < text.len())
+}
+
+/// Adds where in the text the units of a segment end, whose text `piece` begins at `start`.
+fn unit_ends(segment: &Segment, piece: &[u8], start: usize, ends: &mut Vec<usize>) {
+    let mut line_ends = splitter::line_ends_by(segment.form.charset.newline(), piece).map(|end| start + end);
+    match segment.part {
+        Part::First | Part::Middle | Part::Last => ends.push(start + piece.len()),
+        Part::Whole if segment.messages.is_plain() => ends.extend(line_ends),
+        Part::Whole => {
+            for run in segment.messages.runs() {
+                match run {
+                    Run::Single(lines) => ends.extend(line_ends.by_ref().take(lines as usize)),
+                    run => ends.extend(line_ends.nth(run.lines() as usize - 1)),
+                }
+            }
+        }
+    }
 }
 
 /// The segments of the text before `at`, and those of the text from `at` on.
@@ -63,12 +75,14 @@ fn divide(segments: &[Segment], text: &[u8], at: u64) -> (Vec<Segment>, Vec<Segm
         } else if start >= at {
             second.push(segment.clone());
         } else {
-            // Only a segment of whole lines has an end of a line within it.
+            // Only a segment of whole lines has an end of a unit within it.
             debug_assert_eq!(segment.part, Part::Whole);
-            let lines = splitter::count(&text[start as usize..at as usize]);
-            first.push(Segment { bytes: at - start, lines, ..segment.clone() });
-            let (offset, bytes) = (segment.offset + (at - start), end - at);
-            second.push(Segment { offset, bytes, lines: segment.lines - lines, ..segment.clone() });
+            let newline = segment.form.charset.newline();
+            let lines = splitter::count_by(newline, &text[start as usize..at as usize]);
+            let (messages, behind) = segment.messages.divide(lines);
+            first.push(Segment { bytes: at - start, lines, messages, ..segment.clone() });
+            let (offset, bytes, lines) = (segment.offset + (at - start), end - at, segment.lines - lines);
+            second.push(Segment { offset, bytes, lines, messages: behind, ..segment.clone() });
         }
         start = end;
     }
@@ -81,7 +95,7 @@ fn half(meta: &Meta, segments: Vec<Segment>, text: &[u8], task: &Arc<str>, permi
     let (mut spans, mut lines) = (Vec::new(), 0);
     for (segment, piece) in meta.segments_of(text) {
         let (start, end) = (segment.offset, segment.offset + segment.bytes);
-        add_span(&mut spans, Span { source: segment.stream, start, end, mark: TailMark::behind(piece) });
+        add_span(&mut spans, Span { source: segment.stream, start, end, mark: segment.mark(piece) });
         lines += u64::from(segment.lines);
     }
     Batch::new(packed, spans, Arc::clone(task), lines, text.len() as u64, permit)

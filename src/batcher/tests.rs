@@ -18,7 +18,7 @@ use super::{
     frame::{self, FrameError, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
     split,
 };
-use crate::record::{Block, Budget, FileId, Origin, Part, Permit, Span, Stream, TailMark};
+use crate::record::{Block, Budget, FileId, Form, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
 
 fn sender() -> Sender {
     Sender { host: "web-1".into(), machine: "4f6c1".into() }
@@ -32,9 +32,18 @@ fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
     let stream = Stream { file: FileId(file), generation: 3 };
     let path = PathBuf::from(format!("/var/log/{file}.log"));
     let lines = if part == Part::Whole { crate::splitter::count(text) } else { 1 };
-    let origin = Arc::new(Origin { stream, path, task: "app".into() });
+    let origin = Arc::new(Origin { stream, path, task: "app".into(), form: Form::default() });
     let read_at = jiff::Timestamp::UNIX_EPOCH;
-    Block { origin, offset, text: text.to_vec(), lines, part, read_at, permit: Permit::none() }
+    Block {
+        origin,
+        offset,
+        text: text.to_vec(),
+        lines,
+        part,
+        messages: Messages::default(),
+        read_at,
+        permit: Permit::none(),
+    }
 }
 
 fn unpack(packed: &Packed) -> Result<(Meta, Vec<u8>), FrameError> {
@@ -53,18 +62,66 @@ fn pieces() -> impl Strategy<Value = (Vec<u8>, Part)> {
     prop_oneof![4 => lines, 1 => inner, 1 => line.prop_map(|line| (line, Part::Last))]
 }
 
-/// Blocks of three streams, each stream's adjacent, in random turns; and the text of each stream.
+/// Messages of all `lines` lines, some of them units of several; `wishes` says of how many, and which.
+fn grouped(lines: u32, wishes: &[(u32, bool)]) -> Messages {
+    let (mut messages, mut left) = (Messages::default(), lines);
+    for (wish, mixed) in wishes.iter().cycle().take(if wishes.is_empty() { 0 } else { lines as usize }) {
+        let lines = (*wish).min(left);
+        let numbers: Vec<i32> = (0..lines as i32).map(|line| line % 2).collect();
+        match (lines, mixed) {
+            (0, _) => break,
+            (1, _) => messages.push(Run::Single(1)),
+            (_, true) => messages.push(Run::Mixed(&numbers)),
+            (_, false) => messages.push(Run::Joined(lines)),
+        };
+        left -= lines;
+    }
+    messages
+}
+
+/// Blocks of four streams, each stream's adjacent, in random turns; and the text of each stream. The lines of the
+/// last two are messages of several.
 fn blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u8>>)> {
-    proptest::collection::vec((0_u128..3, pieces()), 1..60).prop_map(|pieces| {
+    let wishes = proptest::collection::vec((1_u32..6, any::<bool>()), 0..4);
+    proptest::collection::vec((0_u128..4, pieces(), wishes), 1..60).prop_map(|pieces| {
         let mut streams: HashMap<u128, Vec<u8>> = HashMap::new();
-        let blocks = pieces.into_iter().map(|(file, (text, part))| {
+        let blocks = pieces.into_iter().map(|(file, (text, part), wishes)| {
             let stream = streams.entry(file).or_default();
             let offset = stream.len() as u64;
             stream.extend(&text);
-            block(file, offset, &text, part)
+            let mut block = block(file, offset, &text, part);
+            if file > 1 && part == Part::Whole {
+                block.messages = grouped(block.lines, &wishes);
+            }
+            block
         });
         (blocks.collect(), streams)
     })
+}
+
+/// The units of each stream: for each of its lines, the line's number within its unit and its message's number.
+fn units(blocks: &[(u128, u32, Messages)]) -> HashMap<u128, Vec<(usize, i32)>> {
+    let mut streams: HashMap<u128, Vec<(usize, i32)>> = HashMap::new();
+    for (file, lines, messages) in blocks {
+        let stream = streams.entry(*file).or_default();
+        if messages.is_plain() {
+            stream.extend((0..*lines).map(|_| (0, 0)));
+        }
+        for run in messages.runs() {
+            match run {
+                Run::Single(lines) => stream.extend((0..lines).map(|_| (0, 0))),
+                Run::Joined(lines) => stream.extend((0..lines as usize).map(|line| (line, 0))),
+                Run::Mixed(numbers) => stream.extend(numbers.iter().copied().enumerate()),
+            }
+        }
+    }
+    streams
+}
+
+fn units_of(batches: &[Batch]) -> HashMap<u128, Vec<(usize, i32)>> {
+    let metas = batches.iter().map(|batch| unpack(&batch.packed).expect("its own packing").0);
+    let segments = metas.flat_map(|meta| meta.segments);
+    units(&segments.map(|segment| (segment.stream.file.0, segment.lines, segment.messages)).collect::<Vec<_>>())
 }
 
 /// What the batches hold of each stream; checks each batch against its record on the way.
@@ -106,6 +163,8 @@ proptest! {
     ) {
         let (mut batcher, now) = (batcher(bytes_max), Instant::now());
         let early = sealed_early.index(blocks.len());
+        let told: Vec<_> =
+            blocks.iter().map(|block| (block.origin.stream.file.0, block.lines, block.messages.clone())).collect();
         let mut batches = Vec::new();
         for (index, block) in blocks.into_iter().enumerate() {
             batches.extend(batcher.push(block, now));
@@ -115,10 +174,12 @@ proptest! {
         }
         batches.extend(batcher.seal());
         prop_assert_eq!(unpack_all(&batches), streams);
-        for batch in &batches {
+        prop_assert_eq!(units_of(&batches), units(&told));
+        for batch in batches {
             let table = batch.packed.header(META_HEADER).expect("written").len();
-            let is_one = unpack(&batch.packed).expect("its own packing").0.segments.len() == 1;
-            prop_assert!(is_one || batch.text_bytes + (table as u64) < bytes_max + 120, "only one line may be too large");
+            let text_bytes = batch.text_bytes;
+            let is_one = matches!(split(batch), Split::Line(_));
+            prop_assert!(is_one || text_bytes + (table as u64) < bytes_max + 120, "only one unit may be too large");
         }
         prop_assert!(batcher.seal().is_none() && batcher.due_at().is_none());
     }
@@ -126,11 +187,13 @@ proptest! {
     #[test]
     fn the_two_halves_of_a_batch_hold_what_the_batch_held((blocks, streams) in blocks()) {
         let (mut batcher, now) = (batcher(1 << 20), Instant::now());
+        let mut told = Vec::new();
         for block in blocks {
+            told.push((block.origin.stream.file.0, block.lines, block.messages.clone()));
             prop_assert!(batcher.push(block, now).is_empty());
         }
         let batch = batcher.seal().expect("it holds something");
-        // Down to single lines, as a broker with a very small limit would have it.
+        // Down to single units, as a broker with a very small limit would have it.
         let (mut whole, mut lines) = (vec![batch], Vec::new());
         while let Some(batch) = whole.pop() {
             match split(batch) {
@@ -139,12 +202,16 @@ proptest! {
                     whole.extend([second, first]);
                 }
                 Split::Line(batch) => {
-                    prop_assert_eq!(batch.lines, 1);
+                    let (meta, _) = unpack(&batch.packed).expect("its own packing");
+                    let [segment] = &meta.segments[..] else { panic!("a segment can be split off") };
+                    let is_unit = matches!(segment.messages.runs().next(), Some(Run::Joined(_) | Run::Mixed(_)));
+                    prop_assert!(is_unit && segment.messages.runs().count() == 1 || batch.lines == 1);
                     lines.push(*batch);
                 }
             }
         }
         prop_assert_eq!(unpack_all(&lines), streams);
+        prop_assert_eq!(units_of(&lines), units(&told));
     }
 
     #[test]
@@ -231,9 +298,17 @@ proptest! {
 fn meta_of(bytes: u64) -> Meta {
     let stream = Stream { file: FileId(1), generation: 0 };
     let path = OsString::from_vec(b"/tmp/\xffx".to_vec()).into();
-    let segment = Segment { stream, path, offset: 5, bytes, lines: 1, part: Part::Whole };
+    let segment = Segment {
+        stream,
+        path,
+        offset: 5,
+        bytes,
+        lines: 1,
+        part: Part::Whole,
+        form: Form::default(),
+        messages: Messages::default(),
+    };
     Meta {
-        version: 1,
         host: "h".to_owned(),
         machine: "m".to_owned(),
         task: "t".to_owned(),
@@ -251,8 +326,8 @@ fn error_of(change: impl FnOnce(&mut Packed)) -> String {
 #[test]
 fn each_kind_of_bad_record_is_told_from_the_others() {
     assert_eq!(unpack(&frame::encode(&meta_of(6), b"hello\n")), Ok((meta_of(6), b"hello\n".to_vec())));
-    let version = error_of(|packed| packed.headers[0].1 = b"2".to_vec());
-    assert_eq!(version, r#"the record has format version "2" and this program reads version 1: upgrade it"#);
+    let version = error_of(|packed| packed.headers[0].1 = b"3".to_vec());
+    assert_eq!(version, r#"the record has format version "3" and this program reads versions up to 2: upgrade it"#);
     assert!(error_of(|packed| packed.headers.clear()).contains(VERSION_HEADER));
     assert!(error_of(|packed| drop(packed.headers.pop())).contains(META_HEADER));
     assert!(error_of(|packed| packed.headers[1].1 = b"{}".to_vec()).contains("missing field"));

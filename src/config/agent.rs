@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Identity, Io, StartAt},
+    reader::{self, Compression, Identity, Io, StartAt},
 };
 
 /// What is read, and how.
@@ -86,6 +86,9 @@ pub struct Task {
     /// Whether older files are read to their ends before newer ones.
     #[serde(default)]
     pub oldest_first: bool,
+    /// Whether compressed files, known by their first bytes, are read as the text that they hold.
+    #[serde(default)]
+    pub compression: Compression,
 }
 
 /// How lines become Kafka records.
@@ -133,6 +136,7 @@ impl Task {
             ignore_older: self.ignore_older,
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
+            compression: self.compression,
         }
     }
 }

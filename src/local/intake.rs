@@ -202,7 +202,7 @@ mod tests {
     use crate::{
         document::Builder,
         embedded::{Settings, Writer},
-        record::{Block, Checkpoint, FileId, Head, Origin, Part, Permit, Place, Stream, TailMark},
+        record::{Block, Checkpoint, FileId, Form, Head, Messages, Origin, Part, Permit, Place, Stream, TailMark},
         splitter,
         store::{Found, Page, Query, Store},
     };
@@ -219,11 +219,17 @@ mod tests {
 
     fn block(offset: u64, text: &str, part: Part) -> Block {
         Block {
-            origin: Arc::new(Origin { stream: stream(), path: "/var/log/a.log".into(), task: "up".into() }),
+            origin: Arc::new(Origin {
+                stream: stream(),
+                path: "/var/log/a.log".into(),
+                task: "up".into(),
+                form: Form::default(),
+            }),
             offset,
             text: text.as_bytes().to_vec(),
             lines: splitter::count(text.as_bytes()).max(1),
             part,
+            messages: Messages::default(),
             read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
             permit: Permit::none(),
         }

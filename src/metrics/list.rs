@@ -22,7 +22,7 @@ metrics! {
     CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too long or had no newline in time.");
     UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
     FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining, failed.");
-    ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, skipped, renamed, truncated, copied, reused, deleted, forgotten.");
+    ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, skipped, renamed, truncated, copied, reused, deleted, forgotten, damaged.");
     ABANDONED_BYTES = Metric::counter("logdrive_abandoned_bytes_total", &["task"], "Bytes that were there and will never be read.");
     SKIPPED_BYTES = Metric::counter("logdrive_skipped_bytes_total", &["task", "reason"], "Bytes of files never seen that were passed over, by the setting that says so: start_at, ignore_older.");
     IO_BACKEND = Metric::gauge("logdrive_io_backend_info", &["backend"], "1 for the I/O backend in use: uring or pread.");

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use super::inflate::Look;
 use crate::record::{Checkpoint, Head, TailMark};
 
 /// Whether a file of `size` bytes still holds what is known of it.
@@ -26,26 +27,6 @@ pub(super) enum Answer {
     No,
 }
 
-/// The beginning of a file's text.
-#[derive(Clone, Debug)]
-pub(super) struct Look {
-    /// Up to [`Head::BYTES_MAX`] bytes.
-    pub(super) text: Vec<u8>,
-    /// Whether the file is compressed.
-    pub(super) is_packed: bool,
-}
-
-/// Looks at the beginning of a file.
-///
-/// # Errors
-/// If it can't be read.
-pub(super) fn look(file: &File) -> io::Result<Look> {
-    let mut text = vec![0; Head::BYTES_MAX];
-    let filled = read_begin(file, &mut text)?;
-    text.truncate(filled);
-    Ok(Look { text, is_packed: false })
-}
-
 /// Whether `file`, of `size` bytes and with `begin` as its first ones, goes on with the stream of `known`. Of a
 /// compressed file only the head is compared; the rest is seen on the way to the offset.
 ///
@@ -58,7 +39,13 @@ pub(super) fn goes_on(file: &File, size: u64, begin: &Look, known: &Checkpoint) 
     Ok(match begin.text.get(..usize::from(known.head.bytes)) {
         None => Answer::NotYet,
         Some(head) if !head.is_empty() && Head::of(head) != known.head => Answer::No,
-        Some(head) if begin.is_packed => if head.is_empty() { Answer::No } else { Answer::Yes },
+        Some(head) if begin.packing.is_some() => {
+            if head.is_empty() {
+                Answer::No
+            } else {
+                Answer::Yes
+            }
+        }
         Some(_) if size < known.offset => Answer::NotYet,
         Some(_) if has_mark(file, known.offset, known.mark)? => Answer::Yes,
         Some(_) => Answer::No,
@@ -110,29 +97,6 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
         Err(error) => Err(error),
         Ok(()) => Ok(true),
     }
-}
-
-/// The head of a file.
-///
-/// # Errors
-/// If it can't be read.
-pub(super) fn read_head(file: &File) -> io::Result<Head> {
-    let mut buffer = [0; Head::BYTES_MAX];
-    let filled = read_begin(file, &mut buffer)?;
-    Ok(Head::of(&buffer[..filled]))
-}
-
-fn read_begin(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// Where the last line begins that does not end before `end`, and whether that is inside a line because the line

@@ -57,8 +57,20 @@ pub(super) fn is_by_content(identity: Identity, path: &Path) -> bool {
 /// The magic numbers of file systems whose inodes or events come from another machine or program: NFS, SMB (three
 /// of them), FUSE, 9p, Ceph, AFS (two), Coda, Lustre, GPFS, BeeGFS, and the shared folders of VirtualBox.
 const REMOTE: [u32; 14] = [
-    0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400, 0x5346_414F, 0x6B41_4653,
-    0x7375_7245, 0x0BD0_0BD0, 0x4750_4653, 0x1983_0326, 0x786F_4256,
+    0x6969,
+    0x517B,
+    0xFF53_4D42,
+    0xFE53_4D42,
+    0x6573_5546,
+    0x0102_1997,
+    0x00C3_6400,
+    0x5346_414F,
+    0x6B41_4653,
+    0x7375_7245,
+    0x0BD0_0BD0,
+    0x4750_4653,
+    0x1983_0326,
+    0x786F_4256,
 ];
 
 /// An identity that nothing had before, for a file whose place says too little.

@@ -1,7 +1,7 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::succession::Succession;
+use super::{identity, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -23,6 +23,7 @@ pub(super) struct Assignment {
     pub(super) succession: Succession,
     pub(super) task: Arc<str>,
     pub(super) path: Arc<Path>,
+    /// Empty for a file that is known by its path and its content alone.
     pub(super) place: Place,
     /// What was remembered of the file; none if it was never seen.
     pub(super) known: Option<Checkpoint>,
@@ -30,7 +31,16 @@ pub(super) struct Assignment {
     pub(super) skip: Option<Skip>,
     /// The file, if it was opened already.
     pub(super) file: Option<File>,
+    /// Whether it is read as its text if it is compressed.
+    pub(super) unpack: bool,
     pub(super) progress: Arc<Progress>,
+}
+
+impl Assignment {
+    /// Whether the file is the one that `metadata` describes, as far as its place tells.
+    pub(super) fn is_at(&self, metadata: &Metadata) -> bool {
+        self.place == Place::default() || self.place == identity::place(metadata)
+    }
 }
 
 /// Why a file that was never seen is begun at its end.
@@ -56,6 +66,8 @@ pub(super) struct Progress {
     done: AtomicU64,
     /// The lane has let the file go.
     gone: AtomicBool,
+    /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
+    packed: AtomicBool,
 }
 
 impl Progress {
@@ -63,12 +75,28 @@ impl Progress {
         self.size.store(size, Ordering::Relaxed);
     }
 
+    /// So many bytes of text were read; what a compressed file's text comes from is told by [`Self::unpacked`].
     pub(super) fn saw_read(&self, read: u64) {
+        if self.packed.load(Ordering::Relaxed) {
+            return;
+        }
         self.read.store(read, Ordering::Relaxed);
         self.size.fetch_max(read, Ordering::Relaxed);
     }
 
+    /// So many bytes of a compressed file became text, or never will; from now on only this counts.
+    pub(super) fn unpacked(&self, read: u64) {
+        self.packed.store(true, Ordering::Relaxed);
+        self.read.store(read, Ordering::Relaxed);
+    }
+
+    /// The file's size when it was last seen.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
     pub(super) fn restarted(&self) {
+        self.packed.store(false, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
         self.size.store(0, Ordering::Relaxed);
     }

@@ -32,18 +32,16 @@ pub(super) struct Stray {
 }
 
 impl Stray {
-    /// How long a copy may take to turn up.
-    const COPY_WAIT: Duration = Duration::from_secs(15);
-
     /// A stream whose file is not there: at the start, or after its last name was gone. It is ended.
     pub(super) fn parted(checkpoint: Checkpoint) -> Self {
         Self { checkpoint, unread: 0, in_place: true, ends: None, since: Instant::now() }
     }
 
-    /// A stream whose file holds something else now, `unread` bytes before its end. A copy may go on with it.
-    pub(super) fn replaced(checkpoint: Checkpoint, unread: u64) -> Self {
+    /// A stream whose file holds something else now, `unread` bytes before its end. A copy may go on with it if it
+    /// turns up within `wait`.
+    pub(super) fn replaced(checkpoint: Checkpoint, unread: u64, wait: Duration) -> Self {
         let since = Instant::now();
-        Self { checkpoint, unread, in_place: false, ends: Some(since + Self::COPY_WAIT), since }
+        Self { checkpoint, unread, in_place: false, ends: Some(since + wait), since }
     }
 }
 
@@ -322,7 +320,7 @@ mod tests {
         let mut known = Known::new(9, Vec::new());
         let now = Instant::now();
         let old = Checkpoint { updated_ms: 1_000, ..checkpoint(FileId(1), 0, PLACE) };
-        let stray = Stray { ends: Some(now), ..Stray::replaced(old.clone(), 7) };
+        let stray = Stray { ends: Some(now), ..Stray::replaced(old.clone(), 7, Duration::ZERO) };
         known.remember(stray);
         known.remember(Stray::parted(Checkpoint { updated_ms: 9_000, ..checkpoint(FileId(2), 0, PLACE) }));
         let after = Duration::from_millis(995_000);

@@ -12,7 +12,10 @@ use std::{
 
 use futures::future::join_all;
 use tokio::{
-    sync::mpsc::{self, error::SendError},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, error::SendError},
+    },
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -24,7 +27,7 @@ use super::{
     disk::Disk,
     inbox::{Command, Inbox},
     table::Table,
-    tail::{Outcome, Tail},
+    tail::{Outcome, Tail, UNPACK_AT_ONCE},
 };
 use crate::{
     metrics::{self, Histogram, list},
@@ -43,9 +46,10 @@ pub(super) struct Context {
     budget: Budget,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
-    table: Arc<Table>,
+    pub(super) table: Arc<Table>,
     tasks: HashMap<Arc<str>, Counters>,
     waited: Histogram,
+    unpackers: Arc<Semaphore>,
 }
 
 impl Context {
@@ -66,12 +70,18 @@ impl Context {
             table,
             tasks,
             waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
+            unpackers: Arc::new(Semaphore::new(UNPACK_AT_ONCE)),
         }
     }
 
     pub(super) fn counters(&self, task: &Arc<str>) -> &Counters {
         // Every file is assigned under a task that the reader was started with.
         &self.tasks[task]
+    }
+
+    /// The right to unpack a compressed file; none while the lane unpacks as many as it may.
+    pub(super) fn may_unpack(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.unpackers).try_acquire_owned().ok()
     }
 
     /// How many bytes of text a read is for, unless a longer line is met.
@@ -243,6 +253,8 @@ impl<D: Disk> Lane<D> {
             if tail.unended && idle >= settings.idle_flush {
                 tail.flush = true;
                 wake.push(*id);
+            } else if tail.waits_to_unpack() {
+                wake.push(*id);
             } else if tail.deleted {
                 // Names are gone, so nobody tells of what is still written: look, until the grace is over.
                 let list = if idle >= settings.deleted_quiet { &mut ended } else { &mut wake };
@@ -286,5 +298,6 @@ impl<D: Disk> Lane<D> {
             let _ = self.context.send(Event::Ended(parting.stream)).await;
             self.context.table.part(parting);
         }
+        tail.from.progress.let_go();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{PatternError, StartAt, Task, pattern::Pattern};
+use super::{Compression, PatternError, StartAt, Task, pattern::Pattern};
 
 /// Which paths a task means, and where to begin in a file of its that was never seen.
 pub(super) struct Matcher {
@@ -11,6 +11,7 @@ pub(super) struct Matcher {
     exclude: Vec<Pattern>,
     pub(super) start_at: StartAt,
     pub(super) ignore_older: Option<Duration>,
+    pub(super) unpack: bool,
 }
 
 impl Matcher {
@@ -24,6 +25,7 @@ impl Matcher {
             exclude: read(&exclude)?,
             start_at: task.start_at,
             ignore_older: task.ignore_older,
+            unpack: task.compression == Compression::Auto,
         })
     }
 

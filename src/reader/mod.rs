@@ -13,6 +13,7 @@ mod disk;
 mod evidence;
 mod identity;
 mod inbox;
+mod inflate;
 mod kin;
 mod known;
 mod lane;
@@ -91,6 +92,17 @@ pub enum Identity {
     Content,
 }
 
+/// Whether compressed files are read as their text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip and Zstandard files, known by their first bytes, are read as the text that they hold.
+    #[default]
+    Auto,
+    /// Every file is read as it stands.
+    None,
+}
+
 /// How to read.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -116,6 +128,9 @@ pub struct Settings {
     pub deleted_grace: Duration,
     /// With fewer bytes free in its file system, a deleted file is let go at once; default 256 MiB.
     pub free_space_min: u64,
+    /// So long a copy of a truncated file is waited for, and a copy of one that stays as it is, is held back; default
+    /// 10 s.
+    pub copy_wait: Duration,
     /// By what a file is known again.
     pub identity: Identity,
     /// How many files may be open at once; default 1024.
@@ -140,6 +155,7 @@ impl Default for Settings {
             deleted_quiet: Duration::from_secs(10),
             deleted_grace: Duration::from_secs(600),
             free_space_min: 256 * 1024 * 1024,
+            copy_wait: Duration::from_secs(10),
             identity: Identity::Auto,
             open_files_max: 1024,
             rate: None,
@@ -165,6 +181,8 @@ pub struct Task {
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
     pub oldest_first: bool,
+    /// Whether compressed files are read as their text.
+    pub compression: Compression,
 }
 
 impl Task {
@@ -179,6 +197,7 @@ impl Task {
             ignore_older: None,
             rate: None,
             oldest_first: false,
+            compression: Compression::Auto,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Permit, Span, Stream, TailMark};
+use super::{Messages, Origin, Permit, Span, Stream, TailMark};
 
 /// Whether a block holds whole lines or one part of a line that had to be cut.
 ///
@@ -10,14 +10,14 @@ use super::{Origin, Permit, Span, Stream, TailMark};
 /// far as it went. Its parts are blocks of their own, so that lines in [`Part::Whole`] need no table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
-    /// Whole lines, each ended by `\n` in the text.
+    /// Whole lines, each with its end in the text.
     #[default]
     Whole,
-    /// The beginning of a line; no `\n` at its end, in the text or in the file.
+    /// The beginning of a line; its end is not in the text.
     First,
-    /// A further part; no `\n` at its end, in the text or in the file.
+    /// A further part; its end is not in the text.
     Middle,
-    /// The end of a line; the text ends in `\n`.
+    /// The end of a line; the text ends with the line.
     Last,
 }
 
@@ -34,10 +34,20 @@ pub struct Block {
     pub lines: u32,
     /// Whole lines, or one part of a cut line.
     pub part: Part,
+    /// Which lines make one message together; plain for a part.
+    pub messages: Messages,
     /// When the bytes were read.
     pub read_at: jiff::Timestamp,
     /// The block's share of the budget for what is in flight; given back when it is dropped.
     pub permit: Permit,
+}
+
+impl Part {
+    /// Whether the line goes on behind the text.
+    #[must_use]
+    pub fn goes_on(self) -> bool {
+        matches!(self, Part::First | Part::Middle)
+    }
 }
 
 impl Block {
@@ -48,7 +58,7 @@ impl Block {
             source: self.origin.stream,
             start: self.offset,
             end: self.offset + self.text.len() as u64,
-            mark: TailMark::behind(&self.text),
+            mark: TailMark { in_line: self.part.goes_on(), ..TailMark::behind(&self.text) },
         }
     }
 }

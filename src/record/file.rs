@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
+use super::Form;
+
 /// The identity of a file, made when it is first seen and kept in the checkpoint store from then on.
 ///
 /// It is opaque: a hash of the machine, the checkpoint store's epoch (random, made with the store), the device,
@@ -53,6 +55,8 @@ pub struct Origin {
     pub path: PathBuf,
     /// The name of the task that collects the file.
     pub task: Arc<str>,
+    /// How the text is to be understood.
+    pub form: Form,
 }
 
 #[cfg(test)]

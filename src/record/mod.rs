@@ -5,14 +5,20 @@
 
 mod block;
 mod budget;
+mod charset;
 mod checkpoint;
 mod file;
+mod form;
 mod level;
+mod messages;
 mod span;
 
 pub use block::{Block, Part};
 pub use budget::{Budget, Permit};
+pub use charset::{Charset, Newline};
 pub use checkpoint::{Checkpoint, Head, Place};
 pub use file::{FileId, Origin, Stream};
+pub use form::{Container, Form};
 pub use level::Level;
+pub use messages::{Messages, Run};
 pub use span::{Span, TailMark};

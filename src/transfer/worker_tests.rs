@@ -16,7 +16,7 @@ use crate::{
     document,
     elastic::{self, Flavor, Server},
     kafka::AssignmentId,
-    record::{FileId, Part, Span, Stream},
+    record::{FileId, Form, Messages, Part, Span, Stream},
 };
 
 /// A worker with its inlets and outlets.
@@ -63,7 +63,16 @@ fn foreign(offset: u64, value: &[u8]) -> Record {
 fn segment(text: &str, offset: u64, part: Part) -> Segment {
     let stream = Stream { file: FileId(7), generation: 1 };
     let lines = text.matches('\n').count().max(1) as u32;
-    Segment { stream, path: PathBuf::from("/var/log/a"), offset, bytes: text.len() as u64, lines, part }
+    Segment {
+        stream,
+        path: PathBuf::from("/var/log/a"),
+        offset,
+        bytes: text.len() as u64,
+        lines,
+        part,
+        form: Form::default(),
+        messages: Messages::default(),
+    }
 }
 
 fn packed(offset: u64, segments: &[(&str, u64, Part)]) -> Record {
@@ -71,7 +80,7 @@ fn packed(offset: u64, segments: &[(&str, u64, Part)]) -> Record {
     let segments = segments.iter().map(|(text, offset, part)| segment(text, *offset, *part)).collect();
     let read_at = Timestamp::from_second(1_700_000_000).expect("a time");
     let (host, machine, task) = ("web".to_owned(), "m".to_owned(), "t".to_owned());
-    let meta = Meta { version: frame::VERSION, host, machine, task, read_at, segments };
+    let meta = Meta { host, machine, task, read_at, segments };
     let packed = frame::encode(&meta, text.as_bytes());
     let headers = packed.headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
     record(offset, headers, Some(&packed.value))

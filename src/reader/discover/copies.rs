@@ -5,7 +5,7 @@
 //! that is named after another one, is held (open, so that it can't be lost, and not read):
 //!
 //! - as long as it holds nothing but what the original begins with, and the original stays as it is, for
-//!   [`QUIET`]: then it is an ordinary copy, and a file of its own;
+//!   a while: then it is an ordinary copy, and a file of its own;
 //! - until its original's stream has lost its file, because that was truncated, replaced or deleted. If the text of
 //!   the new file agrees with what is known of the stream, it goes on with it where reading had come to;
 //! - not any longer once it holds something else.
@@ -28,6 +28,7 @@ use crate::{
         evidence::{self, Answer},
         identity,
         inbox::{Command, Inbox, Progress},
+        inflate::{self, Look},
         kin,
         known::Number,
     },
@@ -36,9 +37,6 @@ use crate::{
 
 /// How many files are held at most; more are read as files of their own.
 const HELD_MAX: usize = 256;
-
-/// After this long without a change, a copy whose original stays as it is, is a file of its own.
-const QUIET: Duration = Duration::from_secs(10);
 
 /// How often a held file is looked at: at first, and at last.
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -200,7 +198,7 @@ impl Discover {
         if size != held.size {
             (held.size, held.grown, held.pause) = (size, Instant::now(), LOOK.0);
         }
-        let begin = evidence::look(&held.file)?;
+        let begin = inflate::look(&held.file, true)?;
         let mut may_grow = false;
         for path in &held.originals {
             for (number, stray) in self.known.at_path(path) {
@@ -219,11 +217,15 @@ impl Discover {
             is_alike |= rival.state == State::Open;
         }
         held.rivals = rivals;
-        Ok(if is_waiting || is_alike && held.grown.elapsed() < QUIET { Verdict::Hold } else { Verdict::Own })
+        Ok(if is_waiting || is_alike && held.grown.elapsed() < self.settings.copy_wait {
+            Verdict::Hold
+        } else {
+            Verdict::Own
+        })
     }
 
     /// Compares a held file with one that may be its original.
-    fn compare(&self, held: &Held, begin: &evidence::Look, rival: &Rival) -> State {
+    fn compare(&self, held: &Held, begin: &Look, rival: &Rival) -> State {
         match rival.state {
             State::Cleared | State::Answered => return State::Cleared,
             State::Asked(before) if rival.progress.has_looked_since(before) => return State::Answered,
@@ -240,7 +242,9 @@ impl Discover {
         let original = tracked.names.first().and_then(|name| File::open(name).ok());
         let is_alike = original.is_some_and(|original| {
             let raw = evidence::is_prefix(&held.file, held.size, &original);
-            raw.is_ok_and(|raw| raw || begin.is_packed && evidence::begins_with(&original, &begin.text).unwrap_or(false))
+            raw.is_ok_and(|raw| {
+                raw || begin.packing.is_some() && evidence::begins_with(&original, &begin.text).unwrap_or(false)
+            })
         });
         if is_alike {
             return State::Open;
@@ -259,7 +263,8 @@ impl Discover {
         let Ok(metadata) = held.file.metadata() else { return self.drop_held(&held) };
         let is_deleted = !self.tracked.contains_key(&held.id);
         let task = stray.as_ref().map_or(&held.task, |stray| &stray.checkpoint.task);
-        let task = Arc::clone(self.tasks.iter().map(|known| &known.name).find(|known| *known == task).unwrap_or(&held.task));
+        let task =
+            Arc::clone(self.tasks.iter().map(|known| &known.name).find(|known| *known == task).unwrap_or(&held.task));
         let path = self.tracked.get(&held.id).and_then(|tracked| tracked.names.first()).map(Arc::clone);
         let path = path.unwrap_or_else(|| held.path.as_path().into());
         let found = Found { id: held.id, task: &task, path: &path, place: held.place, metadata: &metadata };

@@ -318,10 +318,7 @@ impl Discover {
     /// is empty and the name decides.
     fn identify(&mut self, path: &Path, metadata: &Metadata) -> (FileId, Place) {
         let identity = self.settings.identity;
-        let by_content = *self
-            .remote
-            .entry(metadata.dev())
-            .or_insert_with(|| identity::is_by_content(identity, path));
+        let by_content = *self.remote.entry(metadata.dev()).or_insert_with(|| identity::is_by_content(identity, path));
         if !by_content {
             let place = identity::place(metadata);
             return (self.known.file_at(place), place);
@@ -333,6 +330,13 @@ impl Discover {
             identity::path_id(real.as_deref().unwrap_or(path))
         });
         (id, Place::default())
+    }
+
+    /// Whether files in a directory are known by their content alone.
+    fn is_by_content(&mut self, directory: &Path) -> bool {
+        let identity = self.settings.identity;
+        let Ok(metadata) = fs::metadata(directory) else { return false };
+        *self.remote.entry(metadata.dev()).or_insert_with(|| identity::is_by_content(identity, directory))
     }
 
     /// What is remembered of the file at a path, if it was remembered without a place.
@@ -398,6 +402,7 @@ impl Discover {
             place: found.place,
             known,
             skip,
+            unpack: self.tasks.iter().any(|task| task.name == *found.task && task.unpack),
             file,
             progress: Arc::clone(progress),
         };
@@ -528,6 +533,11 @@ impl Discover {
     }
 
     fn watch_directory(&mut self, path: &Path) {
+        if self.is_by_content(path) {
+            // What other machines do there is not told of.
+            self.all_watched = false;
+            return;
+        }
         if let Err(error) = self.watch.add(path) {
             self.all_watched = false;
             let hint = "changes in it are found by rescanning only; raise fs.inotify.max_user_watches";

@@ -4,7 +4,7 @@ use std::{
     fs::{self, Metadata},
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tracing::debug;

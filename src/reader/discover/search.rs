@@ -8,10 +8,7 @@ use std::{
 };
 
 use super::{Discover, Found};
-use crate::{
-    reader::{identity, kin},
-    record::Place,
-};
+use crate::{reader::kin, record::Place};
 
 /// How many names are looked at in one search.
 const NAMES_MAX: usize = 100_000;
@@ -50,7 +47,11 @@ impl Discover {
         for entry in entries.flatten() {
             *seen += 1;
             if *seen > NAMES_MAX {
-                return self.complain(directory, "search", "holds too many files to look for rotated ones in all of them");
+                return self.complain(
+                    directory,
+                    "search",
+                    "holds too many files to look for rotated ones in all of them",
+                );
             }
             let path = entry.path();
             if self.names.contains_key(path.as_path()) {

@@ -4,17 +4,21 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod packed;
 mod recognise;
 mod send;
 
 use std::{io, sync::Arc, time::Instant};
 
+use self::packed::Packed;
+pub(super) use self::packed::UNPACK_AT_ONCE;
 use super::{
     disk::Disk,
     inbox::{Assignment, Inbox},
+    inflate::Packing,
     lane::Context,
 };
-use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
+use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
 
 /// What a turn came to.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) struct Tail<D: Disk> {
     /// Made when the file is first opened; none before.
     origin: Option<Arc<Origin>>,
     pub(super) file: Option<D::File>,
+    /// There if the file is compressed: its way to the text that offsets count in.
+    packed: Option<Box<Packed>>,
     /// Where the next block begins.
     offset: u64,
     mark: TailMark,
@@ -83,6 +89,7 @@ impl<D: Disk> Tail<D> {
             from,
             origin: None,
             file: None,
+            packed: None,
             offset,
             mark,
             head,
@@ -98,7 +105,10 @@ impl<D: Disk> Tail<D> {
 
     /// Goes on with a file that had lost its last name and has one again.
     pub(super) fn revive(&mut self, from: Assignment) {
-        from.progress.saw_read(self.offset);
+        match &self.packed {
+            Some(packed) => from.progress.unpacked(packed.used()),
+            None => from.progress.saw_read(self.offset),
+        }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, false);
     }
 
@@ -115,6 +125,7 @@ impl<D: Disk> Tail<D> {
     /// Reads once and sends what is whole. The buffer comes back to be used again.
     pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context) -> (Self, Vec<u8>, Outcome) {
         Inbox::attend(&self.from.progress);
+        self.from.progress.looks();
         let outcome = match self.read_and_send(&mut buffer, context).await {
             Ok(true) => Outcome::More,
             Ok(false) => Outcome::Quiet,
@@ -122,6 +133,13 @@ impl<D: Disk> Tail<D> {
             Err(Stop::Elsewhere) => Outcome::Elsewhere,
             Err(Stop::Io(error)) => Outcome::Failed(error),
         };
+        // Where inodes say nothing, only opening the path tells whether it leads to the same file.
+        if matches!(outcome, Outcome::Quiet) && self.from.place == Place::default() {
+            self.close(context);
+        }
+        if !matches!(outcome, Outcome::Closed) {
+            self.from.progress.looked();
+        }
         (self, buffer, outcome)
     }
 
@@ -129,6 +147,9 @@ impl<D: Disk> Tail<D> {
     async fn read_and_send(&mut self, buffer: &mut Vec<u8>, context: &Context) -> Result<bool, Stop> {
         if self.file.is_none() {
             self.open(context).await?;
+        }
+        if self.packed.is_some() {
+            return self.read_packed(context).await;
         }
         let marked = usize::from(self.mark.bytes);
         let capacity = self.want + TailMark::BYTES_MAX;
@@ -145,6 +166,11 @@ impl<D: Disk> Tail<D> {
             return Ok(true);
         }
         let text = &buffer[marked..read.min(marked + self.want)];
+        if self.offset == 0 && self.from.unpack && Packing::of(text).is_some() {
+            // It was empty when it was opened.
+            self.close(context);
+            return Ok(true);
+        }
         let goes_on = read - marked >= self.want;
         self.send(text, goes_on, permit, context).await
     }

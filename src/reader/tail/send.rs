@@ -12,7 +12,7 @@ use crate::{
         disk::Disk,
         lane::Context,
     },
-    record::{Block, Part, Permit, TailMark},
+    record::{Block, Messages, Part, Permit, TailMark},
     splitter,
 };
 
@@ -53,7 +53,8 @@ impl<D: Disk> Tail<D> {
         self.mark = TailMark::behind(text);
         self.active = Instant::now();
         context.counters(&self.from.task).read(text.len() as u64, lines, part, self.flush);
-        let block = Block { origin, offset, text: text.to_vec(), lines, part, read_at, permit };
+        let block =
+            Block { origin, offset, text: text.to_vec(), lines, part, messages: Messages::default(), read_at, permit };
         context.send(Event::Block(block)).await.map_err(|_| Stop::Closed)?;
         self.from.progress.saw_read(self.offset);
         Ok(())

@@ -2,7 +2,13 @@
 //!
 //! Pure functions over slices, without state and without I/O; everything that decides where a line begins or
 //! ends is here. A line ends with the byte `\n` and includes it; a carriage return before it belongs to the line,
-//! and whoever shows the line takes it away. Any other byte, NUL and broken UTF-8 included, is text.
+//! and whoever shows the line takes it away. Any other byte, NUL and broken UTF-8 included, is text. UTF-16 alone
+//! ends its lines otherwise ([`Newline`]); for it there are the functions whose names end in `_by`. What a container
+//! runtime put around a line is in [`container`].
+
+pub mod container;
+
+use crate::record::Newline;
 
 /// The positions one past each `\n` in `bytes`, in order.
 pub fn line_ends(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
@@ -38,9 +44,48 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> + '_ {
     })
 }
 
+/// [`line_ends`], for lines that end as `newline` says. In UTF-16, `bytes` begin between two characters.
+pub fn line_ends_by(newline: Newline, bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    memchr::memchr_iter(b'\n', bytes).filter_map(move |at| end_at(newline, bytes, at))
+}
+
+/// [`whole_lines`], for lines that end as `newline` says.
+#[must_use]
+pub fn whole_lines_by(newline: Newline, bytes: &[u8]) -> usize {
+    memchr::memrchr_iter(b'\n', bytes).find_map(|at| end_at(newline, bytes, at)).unwrap_or(0)
+}
+
+/// [`count`], for lines that end as `newline` says.
+#[must_use]
+pub fn count_by(newline: Newline, bytes: &[u8]) -> u32 {
+    match newline {
+        Newline::Byte => count(bytes),
+        Newline::Utf16Le | Newline::Utf16Be => line_ends_by(newline, bytes).count() as u32,
+    }
+}
+
+/// [`first_end`], for lines that end as `newline` says.
+#[must_use]
+pub fn first_end_by(newline: Newline, bytes: &[u8]) -> Option<usize> {
+    line_ends_by(newline, bytes).next()
+}
+
+/// One past the end of the line whose byte 0x0A is at `at`, if that byte is part of one.
+fn end_at(newline: Newline, bytes: &[u8], at: usize) -> Option<usize> {
+    let is_end = match newline {
+        Newline::Byte => return Some(at + 1),
+        Newline::Utf16Le => at.is_multiple_of(2) && bytes.get(at + 1) == Some(&0),
+        Newline::Utf16Be => !at.is_multiple_of(2) && bytes[at - 1] == 0,
+    };
+    is_end.then_some((at | 1) + 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, first_end, line_ends, lines, whole_lines};
+    use super::{
+        count, count_by, first_end, first_end_by, line_ends, line_ends_by, lines, whole_lines, whole_lines_by,
+    };
+    use crate::record::Newline;
     use proptest::prelude::*;
 
     proptest! {
@@ -68,6 +113,25 @@ mod tests {
             found.push(text[at..].to_vec());
             let expected: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn utf_16_is_split_as_its_units_say(
+            text in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(0_u8), any::<u8>()], 0..200),
+        ) {
+            for newline in [Newline::Byte, Newline::Utf16Le, Newline::Utf16Be] {
+                let width = newline.width();
+                let ends: Vec<usize> = text
+                    .chunks_exact(width)
+                    .enumerate()
+                    .filter(|(_, unit)| *unit == newline.bytes())
+                    .map(|(index, _)| (index + 1) * width)
+                    .collect();
+                prop_assert_eq!(line_ends_by(newline, &text).collect::<Vec<_>>(), &ends[..]);
+                prop_assert_eq!(whole_lines_by(newline, &text), ends.last().copied().unwrap_or(0));
+                prop_assert_eq!(first_end_by(newline, &text), ends.first().copied());
+                prop_assert_eq!(count_by(newline, &text) as usize, ends.len());
+            }
         }
 
         #[test]
