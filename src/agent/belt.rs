@@ -59,6 +59,8 @@ pub(super) struct Belt {
     batchers: HashMap<(Arc<str>, i32), Batcher>,
     /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
     parked: VecDeque<Block>,
+    /// Batches that are full or old enough, until [`Belt::ship`] sends them.
+    sealed: Vec<(Arc<str>, i32, Batch)>,
     /// Records that no broker took, and when they are offered again; the budget bounds them.
     refused: VecDeque<(Instant, Outgoing<Ticket>)>,
 }
@@ -75,6 +77,7 @@ impl Belt {
             routes: Routes::default(),
             batchers: HashMap::new(),
             parked: VecDeque::new(),
+            sealed: Vec::new(),
             refused: VecDeque::new(),
         }
     }
@@ -96,11 +99,17 @@ impl Belt {
         !self.parked.is_empty()
     }
 
+    /// Whether there is something to ship.
+    pub(super) fn is_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
     /// Takes over what the reader tells.
-    pub(super) async fn take(&mut self, event: Event) {
+    pub(super) fn take(&mut self, event: Event) {
         match event {
             Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
+            Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),
             Event::Forgotten(stream) => self.keeper.forgotten(stream),
             Event::Block(block) => {
@@ -112,20 +121,20 @@ impl Belt {
                 if let Some(lane) = self.tasks.get_mut(&block.origin.task) {
                     lane.in_flight += block.text.len() as u64;
                 }
-                self.push(block).await;
+                self.push(block);
             }
         }
     }
 
     /// Notes how many partitions a topic has, and goes on with what waited for it.
-    pub(super) async fn learn(&mut self, topic: Arc<str>, partitions: i32) {
+    pub(super) fn learn(&mut self, topic: Arc<str>, partitions: i32) {
         self.routes.learn(topic, partitions);
         for block in std::mem::take(&mut self.parked) {
-            self.push(block).await;
+            self.push(block);
         }
     }
 
-    async fn push(&mut self, block: Block) {
+    fn push(&mut self, block: Block) {
         let task = Arc::clone(&block.origin.task);
         let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) else { return };
         let Some(partition) = self.routes.partition(&topic, block.origin.stream.file) else {
@@ -134,9 +143,8 @@ impl Belt {
         };
         let (settings, sender) = (&self.settings, &self.sender);
         let batcher = self.batchers.entry((task, partition)).or_insert_with(|| Batcher::new(settings, sender.clone()));
-        for batch in batcher.push(block, Instant::now()) {
-            self.ship(&topic, partition, batch).await;
-        }
+        let full = batcher.push(block, Instant::now());
+        self.sealed.extend(full.into_iter().map(|batch| (Arc::clone(&topic), partition, batch)));
     }
 
     /// When the next batch, or record to be offered again, is due.
@@ -145,10 +153,10 @@ impl Belt {
         batches.chain(self.refused.front().map(|(due, _)| *due)).min()
     }
 
-    /// Sends the batches that are old enough.
-    pub(super) async fn ship_due(&mut self) {
+    /// Seals the batches that are old enough, and offers again what was refused and is due.
+    pub(super) async fn seal_due(&mut self) {
         let now = Instant::now();
-        self.ship_each(|batcher| batcher.due(now)).await;
+        self.seal_each(|batcher| batcher.due(now));
         while self.refused.front().is_some_and(|(due, _)| *due <= now) {
             if let Some((_, record)) = self.refused.pop_front() {
                 self.producer.send(record).await;
@@ -156,27 +164,27 @@ impl Belt {
         }
     }
 
-    /// Sends everything that was gathered.
-    pub(super) async fn ship_all(&mut self) {
-        self.ship_each(Batcher::seal).await;
+    /// Seals everything that was gathered.
+    pub(super) fn seal_all(&mut self) {
+        self.seal_each(Batcher::seal);
     }
 
-    async fn ship_each(&mut self, mut choose: impl FnMut(&mut Batcher) -> Option<Batch>) {
-        let chosen: Vec<(Arc<str>, i32, Batch)> = (self.batchers.iter_mut())
-            .filter_map(|((task, partition), batcher)| Some((Arc::clone(task), *partition, choose(batcher)?)))
-            .collect();
-        for (task, partition, batch) in chosen {
-            if let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) {
-                self.ship(&topic, partition, batch).await;
+    fn seal_each(&mut self, mut choose: impl FnMut(&mut Batcher) -> Option<Batch>) {
+        for ((task, partition), batcher) in &mut self.batchers {
+            if let (Some(batch), Some(lane)) = (choose(batcher), self.tasks.get(task)) {
+                self.sealed.push((Arc::clone(&lane.topic), *partition, batch));
             }
         }
     }
 
-    async fn ship(&self, topic: &Arc<str>, partition: i32, batch: Batch) {
-        metrics::counter(&list::BATCH_TEXT_BYTES, &[topic]).increment(batch.text_bytes);
-        let account = Arc::new(Account { task: batch.task, spans: batch.spans });
-        let ticket = Ticket { account, lines: batch.lines, text_bytes: batch.text_bytes, permit: batch.permit };
-        self.producer.send(outgoing(topic, Some(partition), batch.packed, ticket)).await;
+    /// Sends what was sealed. Everything that has to be on disk before it is, or this may not be called.
+    pub(super) async fn ship(&mut self) {
+        for (topic, partition, batch) in self.sealed.drain(..) {
+            metrics::counter(&list::BATCH_TEXT_BYTES, &[&topic]).increment(batch.text_bytes);
+            let account = Arc::new(Account { task: batch.task, spans: batch.spans });
+            let ticket = Ticket { account, lines: batch.lines, text_bytes: batch.text_bytes, permit: batch.permit };
+            self.producer.send(outgoing(&topic, Some(partition), batch.packed, ticket)).await;
+        }
     }
 
     /// Takes a receipt: settles what is safe, or makes a record smaller that no broker takes.

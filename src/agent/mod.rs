@@ -7,6 +7,7 @@
 
 mod belt;
 mod route;
+mod saving;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +19,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::belt::Belt;
 pub(crate) use self::belt::Ticket;
+use self::{belt::Belt, saving::Saving};
 use crate::{
-    checkpoint::{Note, Opened, Saver, Store},
+    checkpoint::{Note, Opened, Store},
     config::{self, Config},
     host,
     kafka::{Delivered, KafkaError, Producer},
@@ -68,7 +69,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> a
         blocks,
         delivered,
         budget,
-        saver: Saver::new(store),
+        saving: Saving::new(store, health.part("checkpoints")),
         health: health.clone(),
         reported: Instant::now(),
     };
@@ -93,7 +94,7 @@ struct Wires {
     blocks: mpsc::Receiver<Event>,
     delivered: mpsc::Receiver<Delivered<Ticket>>,
     budget: Budget,
-    saver: Saver,
+    saving: Saving,
     health: Health,
     reported: Instant,
 }
@@ -102,12 +103,10 @@ impl Wires {
     async fn carry(mut self, mut belt: Belt, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
         let (answers, mut routes) = mpsc::channel(16);
         let kafka = self.health.part("kafka");
-        let checkpoints = self.health.part("checkpoints");
         let mut trouble = belt.producer().trouble();
         let mut asking = route::ask(belt.producer(), belt.topics(), &kafka, &answers);
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        checkpoints.ok();
         while !stop.is_cancelled() {
             let due = belt.next_due().map(Instant::from_std);
             tokio::select! {
@@ -115,57 +114,40 @@ impl Wires {
                 () = stop.cancelled() => (),
                 Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
                 Ok(()) = trouble.changed() => tell(&kafka, trouble.borrow_and_update().as_ref()),
-                Some((topic, partitions)) = routes.recv() => belt.learn(topic, partitions).await,
-                saved = self.saver.finished() => match saved {
-                    Ok(()) => checkpoints.ok(),
-                    Err(unsaved) => {
-                        checkpoints.failing(unsaved.error.to_string());
-                        belt.keeper.still_due(unsaved.due);
-                    }
-                },
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.ship_due().await,
+                Some((topic, partitions)) = routes.recv() => belt.learn(topic, partitions),
+                () = self.saving.finished(&mut belt.keeper) => (),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
                 _ = tick.tick() => self.tick(&mut belt),
-                event = self.blocks.recv(), if !belt.is_parked() => match event {
-                    Some(event) => self.take(&mut belt, event).await,
+                event = self.blocks.recv(), if !belt.is_parked() && !self.is_held(&belt) => match event {
+                    Some(event) => self.take(&mut belt, event),
                     None => anyhow::bail!("all reading threads ended; the log above says why"),
                 },
+            }
+            // Not `ship`, which would wait: receipts are taken while a commit runs.
+            if self.is_held(&belt) {
+                self.saving.hurry(&mut belt.keeper);
+            } else {
+                belt.ship().await;
             }
         }
         asking.abort_all();
         self.drain(belt, config).await
     }
 
-    async fn take(&mut self, belt: &mut Belt, event: Event) {
-        let new_generation = matches!(&event, Event::Opened(opened) if opened.stream.generation > 0);
-        belt.take(event).await;
-        if new_generation {
-            self.save_now(belt).await;
-        }
+    /// Whether there is something to send that must wait until checkpoints are on disk.
+    fn is_held(&self, belt: &Belt) -> bool {
+        belt.is_sealed() && self.saving.holds()
     }
 
-    /// A new generation has to be on disk before anything of it is sent: two generations with the same number
-    /// could hold the same line at the same offset, and one of them would be taken for the other.
-    async fn save_now(&mut self, belt: &mut Belt) {
-        if !self.saver.is_idle() {
-            self.note_saved(belt).await;
+    fn take(&mut self, belt: &mut Belt, event: Event) {
+        if event.must_be_saved_first() {
+            self.saving.want();
         }
-        let due = belt.keeper.due();
-        if let Err(unsaved) = self.saver.save(due).await {
-            belt.keeper.still_due(unsaved.due);
-        }
-    }
-
-    async fn note_saved(&mut self, belt: &mut Belt) {
-        if let Err(unsaved) = self.saver.finished().await {
-            belt.keeper.still_due(unsaved.due);
-        }
+        belt.take(event);
     }
 
     fn tick(&mut self, belt: &mut Belt) {
-        if self.saver.is_idle() {
-            self.saver.begin(belt.keeper.due());
-        }
-        self.saver.report_age();
+        self.saving.tick(&mut belt.keeper);
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() >= REPORT_EVERY {
@@ -183,31 +165,39 @@ impl Wires {
         let stopping = tokio::spawn(reader.stop());
         let finish = async {
             while let Some(event) = self.blocks.recv().await {
-                belt.take(event).await;
+                if event.must_be_saved_first() {
+                    self.saving.want();
+                }
+                belt.take(event);
+                ship(&mut self.saving, &mut belt).await;
             }
-            belt.ship_all().await;
+            belt.seal_all();
+            ship(&mut self.saving, &mut belt).await;
             while !belt.keeper.is_all_settled() {
                 let due = belt.next_due().map(Instant::from_std);
                 tokio::select! {
                     Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
-                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.ship_due().await,
+                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
                 }
             }
         };
         let in_time = timeout(limit, finish).await.is_ok();
-        if !self.saver.is_idle()
-            && let Err(unsaved) = self.saver.finished().await
-        {
-            belt.keeper.still_due(unsaved.due);
-        }
-        let saved = self.saver.save(belt.keeper.due()).await;
+        let saved = self.saving.end(&mut belt.keeper).await;
         if in_time {
             stopping.await?;
             info!("everything that was read is safe in Kafka");
         } else {
             error!(limit = ?limit, "not everything was acknowledged in time; it is read and sent again at the next start");
         }
-        saved.map_err(|unsaved| anyhow::Error::from(unsaved.error).context("can't save the last checkpoints"))
+        saved
+    }
+}
+
+/// Sends what was sealed, when everything is on disk that has to be before it.
+async fn ship(saving: &mut Saving, belt: &mut Belt) {
+    if belt.is_sealed() {
+        saving.clear(&mut belt.keeper).await;
+        belt.ship().await;
     }
 }
 

@@ -27,6 +27,7 @@ fn commit_of(round: u64) -> Vec<Checkpoint> {
         place: Place::default(),
         head: Head::default(),
         cuts: Vec::new(),
+        unpacked: None,
         updated_ms: 0,
     };
     (0..FILES).map(checkpoint).collect()

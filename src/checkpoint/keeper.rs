@@ -1,11 +1,11 @@
 //! The keeper: what is known of each stream, joined with the ledger into checkpoints that are due.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 
 use super::{Ledger, LedgerError};
-use crate::record::{Checkpoint, Span, Stream, TailMark};
+use crate::record::{Checkpoint, LateCut, Span, Stream, TailMark};
 
 /// What is to be saved in one commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ impl Due {
 pub struct Keeper {
     ledger: Ledger<Stream, TailMark>,
     known: HashMap<Stream, Checkpoint>,
+    /// Late cuts that are not safe yet, in order; those who make them see to it that they are few.
+    cuts: HashMap<Stream, VecDeque<LateCut>>,
     /// Streams whose evidence (path, head) changed since the last [`Keeper::due`].
     changed: HashSet<Stream>,
     ended: HashSet<Stream>,
@@ -39,23 +41,35 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins a stream at the offset in `checkpoint`. If the stream was taken just as far already, it goes on: its file
-    /// is another one now, such as a copy, and what is under way stays so.
+    /// Begins a stream at the offset in `checkpoint`, or goes on with one that is not settled yet: what of it is under
+    /// way stays so, whatever the offset, and its cuts stay.
     pub fn opened(&mut self, checkpoint: Checkpoint) {
-        self.ended.remove(&checkpoint.stream);
-        if self.ledger.next(checkpoint.stream) == Some(checkpoint.offset) {
-            return self.changed(checkpoint);
+        let stream = checkpoint.stream;
+        self.ended.remove(&stream);
+        match (self.ledger.safe_to(stream), self.ledger.next(stream)) {
+            (Some(_), Some(next)) if next == checkpoint.offset => self.changed(checkpoint),
+            (safe, _) => {
+                self.ledger.open(stream, safe.map_or(checkpoint.offset, |safe| safe.min(checkpoint.offset)));
+                self.cuts.insert(stream, checkpoint.cuts.iter().map(|at| LateCut::new(*at)).collect());
+                self.changed.insert(stream);
+                self.known.insert(stream, checkpoint);
+            }
         }
-        self.ledger.open(checkpoint.stream, checkpoint.offset);
-        self.changed.insert(checkpoint.stream);
-        self.known.insert(checkpoint.stream, checkpoint);
+    }
+
+    /// Notes a late cut, to be saved before anything that ends there is sent.
+    pub fn cut(&mut self, stream: Stream, cut: LateCut) {
+        if self.known.contains_key(&stream) {
+            self.cuts.entry(stream).or_default().push_back(cut);
+            self.changed.insert(stream);
+        }
     }
 
     /// Takes over new evidence for a stream; its offset and mark are the ledger's business and stay.
     pub fn changed(&mut self, evidence: Checkpoint) {
         if let Some(known) = self.known.get_mut(&evidence.stream) {
-            let (offset, mark) = (known.offset, known.mark);
-            *known = Checkpoint { offset, mark, ..evidence };
+            let (offset, mark, cuts) = (known.offset, known.mark, std::mem::take(&mut known.cuts));
+            *known = Checkpoint { offset, mark, cuts, ..evidence };
             self.changed.insert(known.stream);
         }
     }
@@ -100,6 +114,14 @@ impl Keeper {
         let now = Timestamp::now().as_millisecond();
         let checkpoints = self.changed.drain().filter_map(|stream| {
             let known = self.known.get_mut(&stream)?;
+            let cuts = self.cuts.entry(stream).or_default();
+            while cuts.front().is_some_and(|cut| cut.at() <= known.offset) {
+                cuts.pop_front();
+            }
+            known.cuts = cuts.iter().map(LateCut::at).collect();
+            if cuts.is_empty() {
+                self.cuts.remove(&stream);
+            }
             known.updated_ms = now;
             Some(known.clone())
         });
@@ -137,6 +159,7 @@ impl Keeper {
         for stream in &finished {
             self.ledger.close(*stream);
             self.known.remove(stream);
+            self.cuts.remove(stream);
         }
         finished
     }
@@ -147,13 +170,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::Keeper;
-    use crate::record::{Checkpoint, FileId, Head, Place, Span, Stream, TailMark};
+    use crate::record::{Checkpoint, FileId, Head, LateCut, Place, Span, Stream, TailMark};
 
     fn checkpoint(offset: u64) -> Checkpoint {
         let stream = Stream { file: FileId(1), generation: 0 };
         let (task, path) = (Arc::from("t"), "/a".into());
         let (place, head, mark) = (Place::default(), Head::default(), TailMark::default());
-        Checkpoint { stream, task, offset, mark, path, place, head, cuts: Vec::new(), updated_ms: 0 }
+        Checkpoint { stream, task, offset, mark, path, place, head, cuts: Vec::new(), unpacked: None, updated_ms: 0 }
     }
 
     #[test]
@@ -175,19 +198,37 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_goes_on_in_another_file_keeps_what_is_under_way() {
+    fn a_late_cut_is_kept_until_everything_before_it_is_safe_and_then_let_go() {
+        let mut keeper = Keeper::default();
+        keeper.opened(Checkpoint { cuts: vec![14, 30], ..checkpoint(10) });
+        keeper.due();
+        let made = LateCut::new(40);
+        keeper.cut(checkpoint(0).stream, made.clone());
+        assert_eq!(keeper.due().checkpoints[0].cuts, [14, 30, 40]);
+        let span = |start, end| Span { source: checkpoint(0).stream, start, end, mark: TailMark::default() };
+        for (start, end, left) in [(10, 20, &[30, 40][..]), (20, 40, &[])] {
+            keeper.take(&span(start, end)).expect("adjacent");
+            keeper.settle(&span(start, end)).expect("under way");
+            assert_eq!(keeper.due().checkpoints[0].cuts, left);
+        }
+        assert!(made.is_let_go());
+    }
+
+    #[test]
+    fn a_stream_that_is_opened_again_goes_on_and_what_is_under_way_still_holds_it_back() {
         let mut keeper = Keeper::default();
         keeper.opened(checkpoint(0));
-        let span = Span { source: checkpoint(0).stream, start: 0, end: 5, mark: TailMark::default() };
-        keeper.take(&span).expect("adjacent");
-        keeper.ended(span.source);
-        keeper.opened(Checkpoint { path: "/copy".into(), ..checkpoint(5) });
+        let span = |start, end| Span { source: checkpoint(0).stream, start, end, mark: TailMark::default() };
+        keeper.take(&span(0, 5)).expect("adjacent");
+        keeper.ended(checkpoint(0).stream);
+        keeper.opened(Checkpoint { path: "/b".into(), ..checkpoint(5) });
         let due = keeper.due();
-        assert_eq!((due.checkpoints[0].offset, due.finished.len()), (0, 0), "nothing of it is safe yet");
-        keeper.settle(&span).expect("under way");
-        keeper.take(&Span { start: 5, end: 9, ..span }).expect("adjacent");
-        let due = keeper.due();
-        assert_eq!((due.checkpoints[0].offset, due.checkpoints[0].path.to_str()), (5, Some("/copy")));
+        assert_eq!((due.checkpoints[0].offset, due.checkpoints[0].path.to_str()), (0, Some("/b")));
+        keeper.take(&span(5, 9)).expect("adjacent");
+        keeper.settle(&span(5, 9)).expect("under way");
+        assert!(keeper.due().is_empty(), "it has not ended, and the first bytes are not safe");
+        keeper.settle(&span(0, 5)).expect("under way");
+        assert_eq!(keeper.due().checkpoints[0].offset, 9);
     }
 
     #[test]

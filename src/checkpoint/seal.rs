@@ -5,8 +5,8 @@
 //!
 //! | version | key of a checkpoint | fields |
 //! |---|---|---|
-//! | 1 | `f` · file (16, big-endian) | the generation first, no cuts |
-//! | 2 | `f` · file (16) · generation (4, big-endian) | cuts last |
+//! | 1 | `f` · file (16, big-endian) | the generation first, neither cuts nor what was unpacked |
+//! | 2 | `f` · file (16) · generation (4, big-endian) | cuts, then what was unpacked, last |
 //!
 //! Version 1 kept one checkpoint a file; it is read, and written anew as version 2 when the store is opened.
 
@@ -19,7 +19,7 @@ use std::{
 use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark, Unpacked};
 
 /// The version that is written. Those before it are read.
 const VERSION: u8 = 2;
@@ -75,7 +75,7 @@ pub(super) fn read_state(record: &[u8]) -> Result<State, SealError> {
 }
 
 pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
-    let Checkpoint { stream, task, offset, mark, path, place, head, cuts, updated_ms } = checkpoint;
+    let Checkpoint { stream, task, offset, mark, path, place, head, cuts, unpacked, updated_ms } = checkpoint;
     let path = path.as_os_str().as_bytes();
     let mut record = Vec::with_capacity(96 + task.len() + path.len());
     record.push(VERSION);
@@ -95,6 +95,10 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
     }
     record.extend((cuts.len() as u32).to_le_bytes());
     record.extend(cuts.iter().flat_map(|cut| cut.to_le_bytes()));
+    // No compressed file has no bytes.
+    let (bytes, text) = unpacked.map_or((0, 0), |unpacked| (unpacked.bytes, unpacked.text));
+    record.extend(bytes.to_le_bytes());
+    record.extend(text.to_le_bytes());
     seal(&key(*stream), record)
 }
 
@@ -119,7 +123,13 @@ pub(super) fn read(key: &[u8], record: &[u8]) -> Result<Checkpoint, SealError> {
     let path = PathBuf::from(OsString::from_vec(fields.text()?.to_vec()));
     let count = if version == 1 { 0 } else { u32::from_le_bytes(fields.take()?) };
     let cuts = (0..count).map(|_| fields.take().map(u64::from_le_bytes)).collect::<Result<_, _>>()?;
-    fields.end(Checkpoint { stream, task, offset, mark, path, place, head, cuts, updated_ms })
+    let unpacked = if version == 1 { None } else { read_unpacked(&mut fields)? };
+    fields.end(Checkpoint { stream, task, offset, mark, path, place, head, cuts, unpacked, updated_ms })
+}
+
+fn read_unpacked(fields: &mut Fields<'_>) -> Result<Option<Unpacked>, SealError> {
+    let (bytes, text) = (u64::from_le_bytes(fields.take()?), u64::from_le_bytes(fields.take()?));
+    Ok((bytes > 0).then_some(Unpacked { bytes, text }))
 }
 
 /// The stream of the record under `key`, whose generation stood among the fields once.
@@ -202,6 +212,7 @@ pub(super) mod old {
             place: Place { device: 1, inode: 2, birth_ns: 3 },
             head: Head { bytes: 10, hash: 6 },
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 9,
         }
     }
@@ -234,7 +245,7 @@ pub(super) mod old {
 mod tests {
     use super::old::{old_checkpoint, old_record};
     use super::{SealError, State, VERSION, key, read, read_state, seal, write, write_state};
-    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark, Unpacked};
     use proptest::prelude::*;
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
@@ -246,6 +257,7 @@ mod tests {
             task in ".{0,20}",
             path in proptest::collection::vec(any::<u8>(), 0..80),
             cuts in proptest::collection::vec(any::<u64>(), 0..4),
+            unpacked in proptest::option::of((1..u64::MAX, any::<u64>())),
         ) -> Checkpoint {
             Checkpoint {
                 stream: Stream { file: FileId(ids.0), generation: ids.1 },
@@ -256,6 +268,7 @@ mod tests {
                 place: Place { device: ids.3, birth_ns: ids.4, inode: ids.6 },
                 head: Head { bytes: head.0, hash: head.1 },
                 cuts,
+                unpacked: unpacked.map(|(bytes, text)| Unpacked { bytes, text }),
                 updated_ms: ids.5,
             }
         }

@@ -366,6 +366,7 @@ mod tests {
             place: Place { device: 1, inode: file as u64, birth_ns: 2 },
             head: Head::of(b"the first line\n"),
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 3,
         }
     }

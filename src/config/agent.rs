@@ -41,9 +41,10 @@ pub struct Agent {
     /// How long a deleted file that was not read to its end is held open; what is given up then is counted.
     #[serde(with = "duration")]
     pub deleted_grace: Duration,
-    /// Deleted files are let go at once while their file system has less than this free.
+    /// Deleted files are let go, the largest first, while their file system has less than this free.
     pub free_space_min: ByteSize,
-    /// How many files may be open at once.
+    /// How many files may be open at once, at least 16; files beyond wait until one of the open ones is quiet. The
+    /// process's own limit is raised where it is lower, as far as the system allows.
     pub open_files_max: usize,
     /// The most that is read in a second, by all tasks together; none means no limit.
     pub rate: Option<Rate>,

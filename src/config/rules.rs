@@ -41,6 +41,9 @@ const LINE_BYTES_MIN: ByteSize = ByteSize::kib(1);
 /// A shorter period would be a busy loop.
 const PERIOD_MIN: Duration = Duration::from_millis(100);
 
+/// With fewer open files, reading would be opening and closing.
+const OPEN_FILES_MIN: usize = 16;
+
 fn agent(agent: &Agent, broken: &mut Broken) {
     broken.threads("agent.lanes", agent.lanes);
     if agent.host.as_ref().is_some_and(|host| host.trim().is_empty()) {
@@ -66,6 +69,10 @@ fn agent(agent: &Agent, broken: &mut Broken) {
                 "write a longer time, such as \"5s\"",
             );
         }
+    }
+    if agent.open_files_max < OPEN_FILES_MIN {
+        let what = format!("agent.open_files_max is {}, less than {OPEN_FILES_MIN}", agent.open_files_max);
+        broken.add("agent.open_files_max", what, "files would mostly wait for each other; the default is 1024");
     }
     let mut names = HashMap::new();
     for (index, one) in agent.tasks.iter().enumerate() {

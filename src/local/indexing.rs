@@ -56,8 +56,8 @@ pub(super) struct Indexing {
     in_flight: InFlight,
     /// When the oldest line that waits was taken.
     since: Option<Instant>,
-    /// Whether a stream was opened of which nothing is saved yet.
-    is_opened: bool,
+    /// Whether a stream was opened, or a cut made, that has to be saved before the next commit.
+    is_told: bool,
     expired: Instant,
     give_up: CancellationToken,
     gauges: Gauges,
@@ -93,7 +93,7 @@ impl Indexing {
             checkpoints,
             in_flight,
             since: None,
-            is_opened: false,
+            is_told: false,
             expired: Instant::now(),
             give_up,
             gauges: Gauges {
@@ -135,7 +135,12 @@ impl Indexing {
         let block = match event {
             Event::Opened(checkpoint) => {
                 self.keeper.opened(checkpoint);
-                self.is_opened = true;
+                self.is_told = true;
+                return Ok(());
+            }
+            Event::Cut(stream, cut) => {
+                self.keeper.cut(stream, cut);
+                self.is_told = true;
                 return Ok(());
             }
             Event::Changed(checkpoint) => {
@@ -190,9 +195,9 @@ impl Indexing {
     }
 
     async fn try_commit(&mut self) -> Result<(), String> {
-        if self.is_opened {
+        if self.is_told {
             self.save().await?;
-            self.is_opened = false;
+            self.is_told = false;
         }
         let begun = Instant::now();
         let receipts = self.intake.commit().map_err(|error| error.to_string())?;
@@ -236,7 +241,7 @@ impl Indexing {
 
     async fn tick(&mut self) -> Result<(), GivenUp> {
         if self.since.is_none() && self.save().await.is_ok() {
-            self.is_opened = false;
+            self.is_told = false;
         }
         self.saver.report_age();
         if self.expired.elapsed() < EXPIRE_EVERY {

@@ -299,6 +299,7 @@ mod tests {
             place: Place::default(),
             head: Head::default(),
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 0,
         }]);
         assert_eq!(intake.desk.writer.positions().len(), 0);

@@ -1,20 +1,16 @@
 //! What a lane counts for each task.
 
-use crate::{
-    metrics::{self, Counter, Gauge, list},
-    record::Part,
-};
+use crate::metrics::{self, Counter, list};
 
 /// The handles of one task's metrics.
 pub(super) struct Counters {
     task: String,
     bytes: Counter,
     lines: Counter,
-    too_long: Counter,
-    unended: Counter,
+    pub(super) too_long: Counter,
+    pub(super) cut_late: Counter,
     pub(super) abandoned: Counter,
     pub(super) failed: Counter,
-    pub(super) open: Gauge,
 }
 
 impl Counters {
@@ -24,21 +20,15 @@ impl Counters {
             bytes: metrics::counter(&list::READ_BYTES, &[task]),
             lines: metrics::counter(&list::READ_LINES, &[task]),
             too_long: metrics::counter(&list::CUT_LINES, &[task, "too_long"]),
-            unended: metrics::counter(&list::CUT_LINES, &[task, "no_newline"]),
+            cut_late: metrics::counter(&list::CUT_LINES, &[task, "no_newline"]),
             abandoned: metrics::counter(&list::ABANDONED_BYTES, &[task]),
             failed: metrics::counter(&list::ERRORS, &["reader", "read"]),
-            open: metrics::gauge(&list::FILES, &[task, "open"]),
         }
     }
 
-    pub(super) fn read(&self, bytes: u64, lines: u32, part: Part, flushed: bool) {
+    pub(super) fn read(&self, bytes: u64, lines: u32) {
         self.bytes.increment(bytes);
         self.lines.increment(u64::from(lines));
-        match part {
-            Part::Whole => (),
-            _ if flushed => self.unended.increment(1),
-            _ => self.too_long.increment(1),
-        }
     }
 
     /// Counts a file event. They are rare, so the handle is not kept.

@@ -7,6 +7,8 @@ use crate::{record::Part, splitter};
 pub(super) enum Cut {
     /// So many bytes are a block of this kind.
     Block(Part, usize),
+    /// So many bytes are a block of this kind because what has no newline has waited long enough.
+    Late(Part, usize),
     /// The line goes on behind the buffer; a larger one is needed to see its end.
     Grow,
     /// Nothing is whole yet.
@@ -27,6 +29,7 @@ pub(super) struct Bounds {
 /// Decides about the beginning of `text`, which begins inside a line if `in_line`.
 ///
 /// A line is cut every `line_bytes_max` bytes from where it began, so the same file is always cut at the same places.
+/// Only a [`Cut::Late`] depends on when it was looked at.
 pub(super) fn cut(text: &[u8], in_line: bool, bounds: Bounds) -> Cut {
     debug_assert!(text.len() <= bounds.line_bytes_max);
     if in_line {
@@ -44,7 +47,7 @@ pub(super) fn cut(text: &[u8], in_line: bool, bounds: Bounds) -> Cut {
         0 => Cut::Wait,
         length if length >= bounds.line_bytes_max => Cut::Block(part, length),
         _ if bounds.goes_on => Cut::Grow,
-        length if bounds.flush => Cut::Block(part, length),
+        length if bounds.flush => Cut::Late(part, length),
         _ => Cut::Wait,
     }
 }
@@ -68,8 +71,8 @@ mod tests {
 
     #[test]
     fn a_line_that_waited_long_enough_goes_in_parts_and_its_end_is_marked() {
-        assert_eq!(cut(b"abc", false, Bounds { flush: true, ..BOUNDS }), Cut::Block(Part::First, 3));
-        assert_eq!(cut(b"def", true, Bounds { flush: true, ..BOUNDS }), Cut::Block(Part::Middle, 3));
+        assert_eq!(cut(b"abc", false, Bounds { flush: true, ..BOUNDS }), Cut::Late(Part::First, 3));
+        assert_eq!(cut(b"def", true, Bounds { flush: true, ..BOUNDS }), Cut::Late(Part::Middle, 3));
         assert_eq!(cut(b"g\nh\n", true, BOUNDS), Cut::Block(Part::Last, 2));
     }
 
@@ -83,7 +86,7 @@ mod tests {
                 let seen = &text[at..text.len().min(at + BOUNDS.line_bytes_max)];
                 let bounds = Bounds { goes_on: at + seen.len() < text.len(), flush: true, ..BOUNDS };
                 match cut(seen, in_line, bounds) {
-                    Cut::Block(part, length) => {
+                    Cut::Block(part, length) | Cut::Late(part, length) => {
                         let block = &seen[..length];
                         prop_assert!(length > 0);
                         prop_assert_eq!(matches!(part, Part::Middle | Part::Last), in_line);

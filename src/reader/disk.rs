@@ -1,11 +1,11 @@
 //! How bytes come from a file: one small interface, two answers (`ring`, `pread`).
 
-use std::{fs::File, io};
+use std::{fs::File, io, os::fd::AsRawFd};
 
 /// Reads files. A lane uses one kind for all its files; both pass the same tests.
-pub(super) trait Disk {
+pub(super) trait Disk: 'static {
     /// An open file.
-    type File: 'static;
+    type File: AsRawFd + 'static;
 
     /// Takes over an open file.
     fn adopt(file: File) -> Self::File;

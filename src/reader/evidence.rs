@@ -158,6 +158,7 @@ mod tests {
             place: Place::default(),
             head: Head::of(b"one\n"),
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 0,
         };
         let agrees = |text: &[u8]| agrees(&file(text), &known, text.len() as u64).expect("readable");

@@ -3,7 +3,7 @@
 use std::{
     fs::Metadata,
     hash::{BuildHasher, RandomState},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::UNIX_EPOCH,
 };
@@ -37,11 +37,6 @@ pub(super) fn first_id(seed: u128, place: Place) -> FileId {
     bytes[24..32].copy_from_slice(&place.inode.to_le_bytes());
     bytes[32..].copy_from_slice(&place.birth_ns.to_le_bytes());
     FileId(xxh3_128_with_seed(&bytes, seed as u64))
-}
-
-/// Under which identity a file is followed that is known by its path and its content. It never leaves the process.
-pub(super) fn path_id(path: &Path) -> FileId {
-    FileId(xxh3_128_with_seed(path.as_os_str().as_bytes(), 0x70_61_74_68))
 }
 
 /// Whether the file at `path` is known by its name and content, because inodes say nothing where it lies.

@@ -31,6 +31,8 @@ pub(super) struct Assignment {
     pub(super) skip: Option<Skip>,
     /// The file, if it was opened already.
     pub(super) file: Option<File>,
+    /// The path leads to another file, and discovery will say to which one; nothing is read before.
+    pub(super) is_void: bool,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
     pub(super) progress: Arc<Progress>,
@@ -88,6 +90,14 @@ impl Progress {
     pub(super) fn unpacked(&self, read: u64) {
         self.packed.store(true, Ordering::Relaxed);
         self.read.store(read, Ordering::Relaxed);
+    }
+
+    /// So much was read before, of what is known.
+    pub(super) fn resumed(&self, known: &Checkpoint) {
+        match known.unpacked {
+            Some(unpacked) if known.offset == unpacked.text => self.unpacked(unpacked.bytes),
+            _ => self.saw_read(known.offset),
+        }
     }
 
     /// The file's size when it was last seen.
@@ -151,6 +161,46 @@ pub(super) enum Command {
     Renamed(FileId, Arc<Path>),
     /// The file's last name is gone.
     Deleted(FileId),
+}
+
+impl Command {
+    /// The file that the message is about.
+    pub(super) fn id(&self) -> FileId {
+        match self {
+            Self::Add(assignment) => assignment.id,
+            Self::Wake(id) | Self::Renamed(id, _) | Self::Deleted(id) => *id,
+        }
+    }
+}
+
+/// What a lane was told of a file that is in its turn: the sum of it, so that it stays small however long the turn.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    added: Option<Box<Assignment>>,
+    renamed: Option<(FileId, Arc<Path>)>,
+    woken: Option<FileId>,
+    deleted: Option<FileId>,
+}
+
+impl Later {
+    /// Adds to what was told.
+    pub(super) fn note(&mut self, command: Command) {
+        match command {
+            // The file lost its last name before, and has one again.
+            Command::Add(assignment) => *self = Self { added: Some(assignment), woken: self.woken, ..Self::default() },
+            Command::Wake(id) => self.woken = Some(id),
+            Command::Renamed(id, path) => self.renamed = Some((id, path)),
+            Command::Deleted(id) => self.deleted = Some(id),
+        }
+    }
+
+    /// What the lane has to obey now.
+    pub(super) fn commands(self) -> impl Iterator<Item = Command> {
+        let added = self.added.map(Command::Add);
+        let renamed = self.renamed.map(|(id, path)| Command::Renamed(id, path));
+        let woken = self.woken.map(Command::Wake);
+        added.into_iter().chain(renamed).chain(woken).chain(self.deleted.map(Command::Deleted))
+    }
 }
 
 /// A lane's inbox. It is bounded by the files there are: each has at most one wake in it.

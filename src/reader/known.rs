@@ -271,6 +271,7 @@ mod tests {
             place,
             head: Head::default(),
             cuts: Vec::new(),
+            unpacked: None,
             updated_ms: 0,
         }
     }

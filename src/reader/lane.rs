@@ -1,230 +1,300 @@
 //! A lane: one thread with its own runtime, its own files and its own buffers.
 //!
-//! A lane sleeps until it is told that a file has something new. It reads the ready files in turn, one quantum
-//! each, several of them in one submission; a file that has more goes to the end of the line. While files are
-//! open it also looks twice a second for those to close, to flush, or to give up.
+//! A lane sleeps until it is told that a file has something new. It opens such a file at once, so that it stays
+//! readable whatever becomes of its name, and reads the ready files in turn, one quantum each, several of them in
+//! one submission; a file that has more goes to the end of the line. A turn may have to wait, for the budget or
+//! for whoever takes blocks; the lane never does: it goes on to obey its inbox. What it is told of a file that is
+//! in its turn waits until the file is back.
+//!
+//! While files are open it also looks twice a second for those to close, to flush, or to give up.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit, Semaphore,
-        mpsc::{self, error::SendError},
-    },
-    time::timeout,
+use futures::{
+    FutureExt,
+    future::LocalBoxFuture,
+    stream::{FuturesUnordered, StreamExt},
 };
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::Notify,
+    time::{Interval, MissedTickBehavior, interval},
+};
 use tracing::warn;
 
 use super::{
-    Event, Settings,
-    counters::Counters,
+    context::Context,
     disk::Disk,
-    inbox::{Command, Inbox},
-    table::Table,
-    tail::{Outcome, Tail, UNPACK_AT_ONCE},
+    farewell::{self, Held},
+    inbox::{Command, Inbox, Later},
+    tail::{Hold, Outcome, Tail, Turned},
 };
-use crate::{
-    metrics::{self, Histogram, list},
-    record::{Budget, FileId, Permit},
-};
+use crate::record::{FileId, TailMark};
 
-/// How many files are read in one submission.
+/// How many files are in their turn at once.
 const FILES_AT_ONCE: usize = 8;
 
-/// How often open files are looked through.
+/// How often files are looked after that need it because time passes.
 const TICK: Duration = Duration::from_millis(500);
 
-/// What all files of a lane share.
-pub(super) struct Context {
-    pub(super) settings: Settings,
-    budget: Budget,
-    events: mpsc::Sender<Event>,
-    stop: CancellationToken,
-    pub(super) table: Arc<Table>,
-    tasks: HashMap<Arc<str>, Counters>,
-    waited: Histogram,
-    unpackers: Arc<Semaphore>,
-}
-
-impl Context {
-    pub(super) fn new(
-        settings: Settings,
-        budget: Budget,
-        events: mpsc::Sender<Event>,
-        stop: CancellationToken,
-        table: Arc<Table>,
-        tasks: &[Arc<str>],
-    ) -> Self {
-        let tasks = tasks.iter().map(|task| (Arc::clone(task), Counters::of(task))).collect();
-        Self {
-            settings,
-            budget,
-            events,
-            stop,
-            table,
-            tasks,
-            waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
-            unpackers: Arc::new(Semaphore::new(UNPACK_AT_ONCE)),
-        }
-    }
-
-    pub(super) fn counters(&self, task: &Arc<str>) -> &Counters {
-        // Every file is assigned under a task that the reader was started with.
-        &self.tasks[task]
-    }
-
-    /// The right to unpack a compressed file; none while the lane unpacks as many as it may.
-    pub(super) fn may_unpack(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.unpackers).try_acquire_owned().ok()
-    }
-
-    /// How many bytes of text a read is for, unless a longer line is met.
-    pub(super) fn quantum(&self) -> usize {
-        self.settings.block_bytes.min(self.settings.line_bytes_max)
-    }
-
-    pub(super) async fn send(&self, event: Event) -> Result<(), SendError<Event>> {
-        self.events.send(event).await
-    }
-
-    /// Waits for a share of the budget; none if the lane is told to stop first.
-    pub(super) async fn take_budget(&self, bytes: usize) -> Option<Permit> {
-        let bytes = bytes + self.settings.block_overhead_bytes;
-        if let Some(permit) = self.budget.try_take(bytes) {
-            return Some(permit);
-        }
-        let begun = Instant::now();
-        let permit = self.stop.run_until_cancelled(self.budget.take(bytes)).await;
-        self.waited.record(begun.elapsed());
-        permit
-    }
-}
-
-/// The files of one thread.
+/// The files of one thread. A file is at home in `tails`, or away in its turn.
 pub(super) struct Lane<D: Disk> {
-    context: Context,
+    context: Rc<Context>,
     inbox: Arc<Inbox>,
     tails: HashMap<FileId, Tail<D>>,
+    away: HashMap<FileId, Away>,
+    turns: FuturesUnordered<LocalBoxFuture<'static, Turned<D>>>,
+    /// Open files that have something to read.
     ready: VecDeque<FileId>,
+    /// Files that would be ready if there were a descriptor for them.
+    waiting: VecDeque<FileId>,
+    /// Open files that were read to their ends, by when; the first ones are closed first.
+    quiet: BTreeSet<(Instant, FileId)>,
+    /// Files that something becomes of as time passes, such as deleted ones; a part of the open ones.
+    minded: HashSet<FileId>,
     buffers: Vec<Vec<u8>>,
-    ticked: Instant,
+    /// How many files are open, at home and away.
     open: usize,
+    /// Nobody takes blocks any more.
+    closed: bool,
+}
+
+/// A file in its turn.
+struct Away {
+    since: Instant,
+    /// Ends the turn early, for a file that is given up.
+    halt: Rc<Notify>,
+    held: Option<Held>,
+    deleted: Option<Instant>,
+    /// What the lane was told of the file meanwhile.
+    later: Later,
 }
 
 impl<D: Disk> Lane<D> {
     pub(super) fn new(context: Context, inbox: Arc<Inbox>) -> Self {
         Self {
-            context,
+            context: Rc::new(context),
             inbox,
             tails: HashMap::new(),
+            away: HashMap::new(),
+            turns: FuturesUnordered::new(),
             ready: VecDeque::new(),
+            waiting: VecDeque::new(),
+            quiet: BTreeSet::new(),
+            minded: HashSet::new(),
             buffers: Vec::new(),
-            ticked: Instant::now(),
             open: 0,
+            closed: false,
         }
     }
 
     /// Reads until it is told to stop, or until nobody takes blocks any more.
     pub(super) async fn run(mut self) {
-        while !self.context.stop.is_cancelled() {
+        let stop = self.context.stop.clone();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !stop.is_cancelled() && !self.closed {
             for command in self.inbox.take() {
-                self.obey(command).await;
+                self.obey(command);
             }
-            if self.ticked.elapsed() >= TICK && self.open > 0 {
-                self.tick().await;
+            self.begin_turns();
+            self.rest(&mut tick).await;
+        }
+        // What was read goes out; nothing waits for the budget any more.
+        while self.turns.next().await.is_some() {}
+    }
+
+    /// Waits until a turn ends, something is told, or time has passed that matters.
+    async fn rest(&mut self, tick: &mut Interval) {
+        let stop = self.context.stop.clone();
+        let minds_time = self.open > 0 || !self.waiting.is_empty();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => (),
+            _ = tick.tick(), if minds_time => self.tick(),
+            Some(turned) = self.turns.next(), if !self.turns.is_empty() => {
+                self.conclude(turned);
+                // Those that ended together are followed by others together, in one submission.
+                while let Some(Some(turned)) = self.turns.next().now_or_never() {
+                    self.conclude(turned);
+                }
             }
-            if self.ready.is_empty() {
-                self.rest().await;
-            } else if self.turn().await.is_break() {
+            () = self.inbox.wait() => (),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let id = command.id();
+        if let Some(away) = self.away.get_mut(&id) {
+            if let Command::Deleted(_) = command {
+                away.deleted = Some(Instant::now());
+                self.minded.insert(id);
+            }
+            return away.later.note(command);
+        }
+        match command {
+            Command::Add(assignment) => match self.tails.get_mut(&id) {
+                Some(tail) => tail.revive(*assignment),
+                None => drop(self.tails.insert(id, Tail::new(*assignment, self.context.quantum()))),
+            },
+            Command::Wake(_) => self.wake(id),
+            Command::Renamed(_, path) => {
+                if let Some(tail) = self.tails.get_mut(&id) {
+                    tail.rename(path);
+                    self.wake(id);
+                }
+            }
+            Command::Deleted(_) => self.deleted(id),
+        }
+    }
+
+    /// Opens a file that may have something new, and puts it in line.
+    fn wake(&mut self, id: FileId) {
+        let Some(tail) = self.tails.get_mut(&id).filter(|tail| !tail.queued) else { return };
+        if let Some(since) = tail.quiet.take() {
+            self.quiet.remove(&(since, id));
+        }
+        tail.queued = true;
+        if tail.is_open() {
+            self.ready.push_back(id);
+        } else if !self.waiting.is_empty() || !self.has_room() || !self.hold(id) {
+            self.waiting.push_back(id);
+        }
+    }
+
+    /// Opens a file that is in line, for which there is room; false if the system has no descriptor for it.
+    fn hold(&mut self, id: FileId) -> bool {
+        // A file that was given up, or opened otherwise, waits no more.
+        let Some(tail) = self.tails.get_mut(&id).filter(|tail| tail.queued && !tail.is_open()) else { return true };
+        match tail.hold() {
+            Hold::Open => {
+                self.open += 1;
+                self.ready.push_back(id);
+            }
+            Hold::NoDescriptor => return false,
+            Hold::Not(outcome) => {
+                if let Some(tail) = self.tails.remove(&id) {
+                    self.take_back(tail, outcome);
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether one more file may be opened; the one that was quiet for longest is closed for it.
+    fn has_room(&mut self) -> bool {
+        if self.open < self.context.open_max {
+            return true;
+        }
+        match self.quiet.pop_first() {
+            Some((_, id)) => self.close_quiet(id),
+            None => return false,
+        }
+        true
+    }
+
+    /// Closes a file that was just taken out of the quiet ones.
+    fn close_quiet(&mut self, id: FileId) {
+        if let Some(tail) = self.tails.get_mut(&id) {
+            tail.quiet = None;
+            tail.close();
+            self.open -= 1;
+        }
+    }
+
+    /// Opens files that waited for a descriptor.
+    fn serve_waiting(&mut self) {
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.front().copied().filter(|_| self.has_room()) else { break };
+            if !self.hold(id) {
                 break;
             }
+            self.waiting.pop_front();
         }
     }
 
-    /// Waits for something to do; without open files, for as long as it takes.
-    async fn rest(&mut self) {
-        let told = self.context.stop.run_until_cancelled(self.inbox.wait());
-        if self.open == 0 {
-            told.await;
+    fn deleted(&mut self, id: FileId) {
+        let Some(tail) = self.tails.get_mut(&id) else { return };
+        tail.deleted = Some(Instant::now());
+        if tail.is_open() {
+            self.minded.insert(id);
+            self.wake(id);
         } else {
-            // Running out of time is the other reason to go on.
-            let _ = timeout(TICK.saturating_sub(self.ticked.elapsed()), told).await;
-        }
-    }
-
-    async fn obey(&mut self, command: Command) {
-        match command {
-            Command::Add(assignment) => {
-                let id = assignment.id;
-                match self.tails.get_mut(&id) {
-                    Some(tail) => tail.revive(*assignment),
-                    None => drop(self.tails.insert(id, Tail::new(*assignment, self.context.quantum()))),
-                }
-            }
-            Command::Wake(id) => self.queue(id),
-            Command::Renamed(id, path) => {
-                if let Some(tail) = self.tails.get_mut(&id) {
-                    tail.rename(path, &self.context).await;
-                    self.queue(id);
-                }
-            }
-            Command::Deleted(id) => {
-                if let Some(tail) = self.tails.get_mut(&id) {
-                    tail.deleted = true;
-                    self.queue(id);
-                }
-            }
-        }
-    }
-
-    fn queue(&mut self, id: FileId) {
-        if let Some(tail) = self.tails.get_mut(&id).filter(|tail| !tail.queued) {
-            tail.queued = true;
-            self.ready.push_back(id);
+            self.give_up(id);
         }
     }
 
     /// One quantum for each of the first ready files.
-    async fn turn(&mut self) -> std::ops::ControlFlow<()> {
-        let count = self.ready.len().min(FILES_AT_ONCE);
-        let chosen: Vec<FileId> = self.ready.drain(..count).collect();
-        let tails: Vec<Tail<D>> = chosen.iter().filter_map(|id| self.tails.remove(id)).collect();
-        let was_open = tails.iter().filter(|tail| tail.file.is_some()).count();
-        let context = &self.context;
-        let buffers = &mut self.buffers;
-        let turns = tails.into_iter().map(|tail| tail.turn(buffers.pop().unwrap_or_default(), context));
-        let turned = join_all(turns.collect::<Vec<_>>()).await;
-        let is_open = turned.iter().filter(|(tail, ..)| tail.file.is_some()).count();
-        self.open = self.open + is_open - was_open;
-        let mut closed = false;
-        for (mut tail, buffer, outcome) in turned {
-            if buffer.capacity() <= self.context.quantum() + crate::record::TailMark::BYTES_MAX {
-                self.buffers.push(buffer);
+    fn begin_turns(&mut self) {
+        while self.turns.len() < FILES_AT_ONCE {
+            let Some(id) = self.ready.pop_front() else { break };
+            // A file that was given up is not there any more, or in line a second time.
+            if !self.tails.get(&id).is_some_and(|tail| tail.queued && tail.is_open()) {
+                continue;
             }
-            tail.queued = false;
-            closed |= matches!(outcome, Outcome::Closed);
-            let id = tail.from.id;
-            let again = matches!(outcome, Outcome::More);
-            if self.conclude(tail, outcome).await && again {
-                self.queue(id);
-            }
+            let Some(tail) = self.tails.remove(&id) else { continue };
+            let (halt, context) = (self.leave(&tail), Rc::clone(&self.context));
+            let buffer = self.buffers.pop().unwrap_or_default();
+            self.turns.push(async move { tail.turn(buffer, &context, &halt).await }.boxed_local());
         }
-        if closed { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
     }
 
-    /// Takes a file back after its turn; whether it is still followed.
-    async fn conclude(&mut self, mut tail: Tail<D>, outcome: Outcome) -> bool {
+    /// Notes that a file is away from now on; what ends its turn early.
+    fn leave(&mut self, tail: &Tail<D>) -> Rc<Notify> {
+        let halt = Rc::new(Notify::new());
+        let away = Away {
+            since: Instant::now(),
+            halt: Rc::clone(&halt),
+            held: tail.held(),
+            deleted: tail.deleted,
+            later: Later::default(),
+        };
+        self.away.insert(tail.from.id, away);
+        halt
+    }
+
+    /// Takes a file back after its turn.
+    fn conclude(&mut self, turned: Turned<D>) {
+        let Turned { mut tail, buffer, outcome } = turned;
+        let usual = self.context.quantum() + TailMark::BYTES_MAX;
+        if (1..=usual).contains(&buffer.capacity()) && self.buffers.len() < FILES_AT_ONCE {
+            self.buffers.push(buffer);
+        }
+        let id = tail.from.id;
+        let away = self.away.remove(&id);
+        if away.as_ref().is_some_and(|away| away.held.is_some()) && !tail.is_open() {
+            self.open -= 1;
+        }
+        tail.queued = false;
+        self.take_back(tail, outcome);
+        for command in away.into_iter().flat_map(|away| away.later.commands()) {
+            self.obey(command);
+        }
+        if !self.waiting.is_empty() {
+            self.serve_waiting();
+        }
+    }
+
+    /// Decides what becomes of a file after its turn, or after it could not be opened.
+    fn take_back(&mut self, mut tail: Tail<D>, outcome: Outcome) {
+        let id = tail.from.id;
+        tail.queued = false;
+        let again = matches!(outcome, Outcome::More);
+        let gone = tail.deleted.is_some() && !tail.is_open();
         match outcome {
-            Outcome::More | Outcome::Quiet | Outcome::Closed => tail.failed = None,
-            Outcome::Elsewhere if tail.deleted && tail.file.is_none() => {
-                self.give_up(&tail).await;
-                return false;
+            Outcome::More => tail.failed = None,
+            Outcome::Quiet => {
+                tail.failed = None;
+                if tail.needs_minding() {
+                    self.minded.insert(id);
+                } else if tail.is_open() {
+                    let since = *tail.quiet.insert(tail.active);
+                    self.quiet.insert((since, id));
+                }
             }
             Outcome::Elsewhere => (),
             Outcome::Failed(error) => {
@@ -237,67 +307,119 @@ impl<D: Disk> Lane<D> {
                     );
                 }
             }
+            Outcome::Halted => {
+                self.tails.insert(id, tail);
+                return self.give_up(id);
+            }
+            Outcome::Over => return,
+            Outcome::Closed => self.closed = true,
         }
-        self.tails.insert(tail.from.id, tail);
-        true
+        self.tails.insert(id, tail);
+        if again {
+            self.wake(id);
+        } else if gone {
+            self.give_up(id);
+        }
     }
 
-    /// Looks through the open files for those to close, to flush, or to give up.
-    async fn tick(&mut self) {
-        self.ticked = Instant::now();
-        let settings = &self.context.settings;
-        let (mut wake, mut ended) = (Vec::new(), Vec::new());
-        let mut open = 0;
-        for (id, tail) in self.tails.iter_mut().filter(|(_, tail)| tail.file.is_some()) {
+    /// Looks after files that something becomes of as time passes.
+    fn tick(&mut self) {
+        let context = Rc::clone(&self.context);
+        let settings = &context.settings;
+        let now = Instant::now();
+        while let Some((since, id)) = self.quiet.first().copied() {
+            if now.duration_since(since) < settings.close_after {
+                break;
+            }
+            self.quiet.pop_first();
+            self.close_quiet(id);
+        }
+        let (mut woken, mut over) = (Vec::new(), Vec::new());
+        self.minded.retain(|id| {
+            let Some(tail) = self.tails.get_mut(id) else { return self.away.contains_key(id) };
             let idle = tail.active.elapsed();
             if tail.unended && idle >= settings.idle_flush {
                 tail.flush = true;
-                wake.push(*id);
+                woken.push(*id);
             } else if tail.waits_to_unpack() {
-                wake.push(*id);
-            } else if tail.deleted {
-                // Names are gone, so nobody tells of what is still written: look, until the grace is over.
-                let list = if idle >= settings.deleted_quiet { &mut ended } else { &mut wake };
+                woken.push(*id);
+            } else if tail.deleted.is_some() && !tail.queued {
+                // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.
+                let list = if idle >= settings.deleted_quiet { &mut over } else { &mut woken };
                 list.push(*id);
-            } else if idle >= settings.close_after && !tail.unended && !tail.queued {
-                tail.close(&self.context);
-                continue;
             }
-            open += 1;
+            tail.needs_minding()
+        });
+        for id in woken {
+            self.wake(id);
         }
-        self.open = open;
-        for id in wake {
-            self.queue(id);
+        for id in over {
+            self.give_up(id);
         }
-        for id in ended {
-            if let Some(mut tail) = self.tails.remove(&id) {
-                self.close(&mut tail);
-                self.give_up(&tail).await;
+        self.let_go();
+        self.serve_waiting();
+    }
+
+    /// Lets go of deleted files that may be held no longer, whatever of them was not read.
+    fn let_go(&mut self) {
+        let settings = &self.context.settings;
+        let deleted = self.minded.iter().filter_map(|id| match (self.tails.get(id), self.away.get(id)) {
+            (Some(tail), _) => Some((*id, tail.deleted?, tail.queued || tail.unended, tail.held())),
+            (None, Some(away)) => Some((*id, away.deleted?, away.since.elapsed() >= TICK, away.held)),
+            (None, None) => None,
+        });
+        let mut over: Vec<FileId> = Vec::new();
+        let mut held: Vec<(FileId, Held)> = Vec::new();
+        for (id, since, is_behind, holds) in deleted {
+            if is_behind && since.elapsed() >= settings.deleted_grace {
+                over.push(id);
+            } else {
+                held.extend(holds.map(|holds| (id, holds)));
+            }
+        }
+        over.extend(farewell::crowded_out(&held, settings.free_space_min, farewell::look));
+        for id in over {
+            match self.away.get(&id) {
+                Some(away) => away.halt.notify_one(),
+                None => self.give_up(id),
             }
         }
     }
 
     fn close(&mut self, tail: &mut Tail<D>) {
-        if tail.file.is_some() {
-            tail.close(&self.context);
-            self.open = self.open.saturating_sub(1);
+        if tail.is_open() {
+            tail.close();
+            self.open -= 1;
         }
     }
 
     /// Ends a file whose last name is gone and counts what of it will never be read.
-    async fn give_up(&self, tail: &Tail<D>) {
+    fn give_up(&mut self, id: FileId) {
+        self.minded.remove(&id);
+        let Some(mut tail) = self.tails.remove(&id) else { return };
+        if let Some(since) = tail.quiet.take() {
+            self.quiet.remove(&(since, id));
+        }
+        tail.see_size();
+        self.close(&mut tail);
         let counters = self.context.counters(&tail.from.task);
-        counters.happened("deleted");
+        if !tail.from.is_void {
+            counters.happened("deleted");
+        }
         let unread = tail.from.progress.unread();
         if unread > 0 {
             counters.abandoned.increment(unread);
             warn!(path = %tail.from.path.display(), bytes = unread, "file was deleted before all of it was read");
         }
-        if let Some(parting) = tail.parting() {
-            // If nobody takes events any more, the lane is about to end.
-            let _ = self.context.send(Event::Ended(parting.stream)).await;
-            self.context.table.part(parting);
-        }
+        let parting = tail.parting();
+        let is_known = parting.is_some();
+        parting.into_iter().for_each(|parting| self.context.table.part(parting));
         tail.from.progress.let_go();
+        if !is_known {
+            return;
+        }
+        self.leave(&tail);
+        let context = Rc::clone(&self.context);
+        self.turns.push(async move { tail.end(&context).await }.boxed_local());
     }
 }

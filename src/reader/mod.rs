@@ -6,17 +6,20 @@
 //! a stream are adjacent, that a stream is opened before its first block, and that an idle file costs nothing. It
 //! must not know where blocks go, nor when they are safe.
 
+mod context;
 mod counters;
 mod cut;
 mod discover;
 mod disk;
 mod evidence;
+mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
 mod kin;
 mod known;
 mod lane;
+mod limits;
 mod matcher;
 mod pattern;
 mod pread;
@@ -40,10 +43,11 @@ pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
 
 use self::{
+    context::Context,
     discover::{Discover, Means},
     inbox::Inbox,
     known::Known,
-    lane::{Context, Lane},
+    lane::Lane,
     matcher::Matcher,
     pread::Pread,
     ring::Ring,
@@ -52,7 +56,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, Stream},
+    record::{Block, Budget, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -205,17 +209,32 @@ impl Task {
 /// What a reader tells.
 #[derive(Debug)]
 pub enum Event {
-    /// A stream begins, or goes on at the checkpoint's offset. For a generation above 0 the checkpoint has to be
-    /// saved before anything of the stream is sent, so that no two generations can ever be taken for one.
+    /// A stream begins, or goes on at the checkpoint's offset, maybe in another file than before. The checkpoint has to
+    /// be saved before anything more of the stream is sent, so that no two streams can ever be taken for one: a file
+    /// that is emptied and written anew while nobody reads has to be known as one that was read.
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
+    /// A line, or a message of several, is cut at this place because its end did not come in time. It has to be
+    /// saved before the block that ends there is sent, so that no text is ever sent under two identities.
+    Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
     /// The stream's file is gone for so long that its checkpoint is of no use any more.
     Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
+}
+
+impl Event {
+    /// Whether this has to be on disk before anything that comes behind it is sent.
+    #[must_use]
+    pub fn must_be_saved_first(&self) -> bool {
+        match self {
+            Event::Opened(_) | Event::Cut(..) => true,
+            Event::Changed(_) | Event::Block(_) | Event::Ended(_) | Event::Forgotten(_) => false,
+        }
+    }
 }
 
 /// Why reading can't begin.
@@ -281,11 +300,14 @@ impl Reader {
         let mut discover = Discover::new(matchers, Known::new(seed, known), means);
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
-        for index in 0..lane_count(settings.lanes) {
+        let lanes = lane_count(settings.lanes);
+        let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
             let context = Context::new(
                 settings.clone(),
+                open_max,
                 budget.clone(),
                 events.clone(),
                 stop.clone(),

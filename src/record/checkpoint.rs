@@ -36,6 +36,15 @@ impl Head {
     }
 }
 
+/// What a compressed file came to when all of it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The file's size.
+    pub bytes: u64,
+    /// The size of its text, as far as that can be read.
+    pub text: u64,
+}
+
 /// Everything that is remembered of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -56,6 +65,19 @@ pub struct Checkpoint {
     /// Where lines behind `offset` were cut because they had no newline in time, in order: whoever reads the
     /// stream again cuts them there again, so that no text is ever sent under two identities.
     pub cuts: Vec<u64>,
+    /// There if the file is compressed and all of it was read: so it need not be unpacked to know that.
+    pub unpacked: Option<Unpacked>,
     /// When this was last changed, in milliseconds since 1970.
     pub updated_ms: i64,
+}
+
+impl Checkpoint {
+    /// Whether `offset` is the end of the file, if that has `size` bytes.
+    #[must_use]
+    pub fn is_end(&self, size: u64) -> bool {
+        match self.unpacked {
+            Some(unpacked) => (unpacked.bytes, unpacked.text) == (size, self.offset),
+            None => self.offset == size,
+        }
+    }
 }

@@ -276,7 +276,7 @@ impl Discover {
             );
             (checkpoint.path, checkpoint.place) = (path.to_path_buf(), held.place);
             // What is known of it now is not saved yet.
-            checkpoint.updated_ms = 0;
+            (checkpoint.unpacked, checkpoint.updated_ms) = (None, 0);
             self.happened(&task, "copied");
             stray
         });

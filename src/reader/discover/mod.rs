@@ -284,7 +284,6 @@ impl Discover {
         }
         let name = Arc::clone(&self.tasks[task].name);
         let found = Found { id, task: &name, path, place, metadata: &metadata };
-        self.receive_strays();
         match self.known.take(id).or_else(|| self.take_placeless(path)) {
             Some(stray) => self.begin(&found, Some(stray), None),
             None if self.first_walk && !self.known.is_empty() => self.unseen.push((task, path.to_owned())),
@@ -325,11 +324,8 @@ impl Discover {
         }
         self.all_watched = false;
         let known = self.names.get(path).copied();
-        let id = known.unwrap_or_else(|| {
-            let real = fs::canonicalize(path);
-            identity::path_id(real.as_deref().unwrap_or(path))
-        });
-        (id, Place::default())
+        let linked = || fs::canonicalize(path).ok().and_then(|real| self.names.get(real.as_path()).copied());
+        (known.or_else(linked).unwrap_or_else(identity::random_id), Place::default())
     }
 
     /// Whether files in a directory are known by their content alone.
@@ -390,10 +386,12 @@ impl Discover {
         let metadata = found.metadata;
         let known = stray.map(|stray| stray.checkpoint);
         let skip = if known.is_none() { self.skip(found) } else { None };
-        progress.saw_read(known.as_ref().map_or(skip.map_or(0, |skip| skip.end), |known| known.offset));
+        progress.saw_read(skip.map_or(0, |skip| skip.end));
+        known.as_ref().inspect(|known| progress.resumed(known));
+        progress.saw_size(metadata.len());
         // Untouched since its checkpoint and read to its end: nothing to open it for.
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
-        let idle = known.as_ref().is_some_and(|known| known.offset == metadata.len() && modified_ms < known.updated_ms);
+        let idle = known.as_ref().is_some_and(|known| known.is_end(metadata.len()) && modified_ms < known.updated_ms);
         let assignment = Assignment {
             id: found.id,
             succession: self.known.succession(found.id, found.place, known.as_ref()),
@@ -404,6 +402,7 @@ impl Discover {
             skip,
             unpack: self.tasks.iter().any(|task| task.name == *found.task && task.unpack),
             file,
+            is_void: false,
             progress: Arc::clone(progress),
         };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));
@@ -457,6 +456,10 @@ impl Discover {
     /// Takes over the streams that the lanes found without a file, and looks for their copies.
     fn take_strays(&mut self) {
         for path in self.receive_strays() {
+            // What a name leads to now, where names are all there is, and where else the old file may be.
+            if !self.names.contains_key(path.as_path()) {
+                self.consider_new_name(&path);
+            }
             self.search_for(&path);
         }
     }
@@ -472,11 +475,25 @@ impl Discover {
             }
             if !stray.in_place {
                 replaced.push(stray.checkpoint.path.clone());
+                self.unfollow_by_content(&stray.checkpoint.path);
             }
             self.known.remember(stray);
             self.held.values_mut().for_each(Held::hurry);
         }
         replaced
+    }
+
+    /// Where only names and content tell files apart: the name leads to something else now, which is looked at as if
+    /// it had never been seen.
+    fn unfollow_by_content(&mut self, path: &Path) {
+        let by_content = |tracked: &Tracked| tracked.place == Place::default();
+        let Some(id) = self.names.get(path).copied().filter(|id| self.tracked.get(id).is_some_and(by_content)) else {
+            return;
+        };
+        while let Some(name) = self.tracked.get(&id).and_then(|tracked| tracked.names.first().map(Arc::clone)) {
+            self.unname(&name);
+        }
+        self.told_deleted(id);
     }
 
     /// Ends streams whose copies did not turn up in time, and counts what of them is lost.

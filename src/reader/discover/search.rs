@@ -83,7 +83,7 @@ impl Discover {
         if place != Place::default()
             && let Some(stray) = self.known.by_file(id)
         {
-            let has_more = metadata.len() != stray.checkpoint.offset;
+            let has_more = !stray.checkpoint.is_end(metadata.len());
             if let Some(task) = task_of(&stray.checkpoint.task, &self.tasks).filter(|_| has_more) {
                 let stray = self.known.take(id);
                 self.begin(&Found { id, task: &task, path, place, metadata }, stray, None);

@@ -4,21 +4,44 @@
 //! read begins at the tail mark before the offset, so a file that was truncated and rewritten since is noticed
 //! at once, however much was written.
 
+mod cuts;
 mod packed;
 mod recognise;
 mod send;
 
-use std::{io, sync::Arc, time::Instant};
+use std::{fs::File, io, os::fd::AsRawFd, path::Path, sync::Arc, time::Instant};
 
-use self::packed::Packed;
+use rustix::io::Errno;
+use tokio::sync::Notify;
+
 pub(super) use self::packed::UNPACK_AT_ONCE;
+use self::{cuts::Cuts, packed::Packed};
 use super::{
+    Event,
+    context::Context,
     disk::Disk,
+    farewell::{self, Held},
     inbox::{Assignment, Inbox},
     inflate::Packing,
-    lane::Context,
 };
 use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
+
+/// A file that comes back from its turn.
+pub(super) struct Turned<D: Disk> {
+    pub(super) tail: Tail<D>,
+    pub(super) buffer: Vec<u8>,
+    pub(super) outcome: Outcome,
+}
+
+/// What opening a file came to.
+pub(super) enum Hold {
+    /// It is open.
+    Open,
+    /// The process or the system has as many open files as it may have.
+    NoDescriptor,
+    /// It can't be opened.
+    Not(Outcome),
+}
 
 /// What a turn came to.
 #[derive(Debug)]
@@ -33,6 +56,10 @@ pub(super) enum Outcome {
     Failed(io::Error),
     /// Nobody takes blocks any more.
     Closed,
+    /// The turn was ended early; the file is to be given up.
+    Halted,
+    /// The file's end was told; nothing more will come of it.
+    Over,
 }
 
 /// A file that is followed.
@@ -40,13 +67,18 @@ pub(super) struct Tail<D: Disk> {
     pub(super) from: Assignment,
     /// Made when the file is first opened; none before.
     origin: Option<Arc<Origin>>,
-    pub(super) file: Option<D::File>,
+    /// Opened, and not looked at yet: what is held can be read whatever becomes of its name.
+    held: Option<File>,
+    /// Open and recognised.
+    file: Option<D::File>,
     /// There if the file is compressed: its way to the text that offsets count in.
     packed: Option<Box<Packed>>,
     /// Where the next block begins.
     offset: u64,
     mark: TailMark,
     head: Head,
+    /// Where lines were cut, or have to be, because their ends did not come in time.
+    cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
     /// When something was last read.
@@ -55,10 +87,14 @@ pub(super) struct Tail<D: Disk> {
     pub(super) unended: bool,
     /// Send what has no newline.
     pub(super) flush: bool,
-    /// The last name is gone.
-    pub(super) deleted: bool,
-    /// The file waits for its turn.
+    /// When the last name went.
+    pub(super) deleted: Option<Instant>,
+    /// The file has a name that was not told yet.
+    renamed: bool,
+    /// The file waits for its turn, or for a descriptor.
     pub(super) queued: bool,
+    /// Since when the open file has been read to its end.
+    pub(super) quiet: Option<Instant>,
     /// The last failure, so that it is told once.
     pub(super) failed: Option<io::ErrorKind>,
 }
@@ -85,20 +121,25 @@ impl<D: Disk> Tail<D> {
             Some(known) => (known.offset, known.mark, known.head),
             None => (0, TailMark::default(), Head::default()),
         };
+        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
             origin: None,
+            held: None,
             file: None,
             packed: None,
             offset,
             mark,
             head,
+            cuts,
             want,
             active: Instant::now(),
             unended: false,
             flush: false,
-            deleted: false,
+            deleted: None,
+            renamed: false,
             queued: false,
+            quiet: None,
             failed: None,
         }
     }
@@ -109,7 +150,7 @@ impl<D: Disk> Tail<D> {
             Some(packed) => from.progress.unpacked(packed.used()),
             None => from.progress.saw_read(self.offset),
         }
-        (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, false);
+        (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, None);
     }
 
     /// What is known of the stream, with the offset up to which it was read; none if it was never opened.
@@ -122,31 +163,113 @@ impl<D: Disk> Tail<D> {
         self.origin.as_ref().map(|origin| origin.stream)
     }
 
+    /// Opens the file under its present name, if that still leads to it.
+    pub(super) fn hold(&mut self) -> Hold {
+        match self.try_hold() {
+            Ok(()) => Hold::Open,
+            Err(Stop::Io(error)) => match Errno::from_io_error(&error) {
+                Some(Errno::MFILE | Errno::NFILE) => Hold::NoDescriptor,
+                _ => Hold::Not(Outcome::Failed(error)),
+            },
+            Err(_) => Hold::Not(Outcome::Elsewhere),
+        }
+    }
+
+    fn try_hold(&mut self) -> Result<(), Stop> {
+        let file = match self.from.file.take() {
+            Some(file) => file,
+            None if self.from.is_void => return Err(Stop::Elsewhere),
+            None => File::open(&self.from.path)?,
+        };
+        let metadata = file.metadata()?;
+        if !self.from.is_at(&metadata) {
+            return Err(Stop::Elsewhere);
+        }
+        self.from.progress.saw_size(metadata.len());
+        self.held = Some(file);
+        self.active = Instant::now();
+        Ok(())
+    }
+
+    /// Whether the file has a descriptor.
+    pub(super) fn is_open(&self) -> bool {
+        self.held.is_some() || self.file.is_some()
+    }
+
+    /// Lets go of the descriptor; the file is opened again when there is something to read.
+    pub(super) fn close(&mut self) {
+        (self.held, self.file) = (None, None);
+        if let Some(packed) = &mut self.packed {
+            packed.pause();
+        }
+    }
+
+    /// Whether something becomes of the file as time passes, though nothing is written to it.
+    pub(super) fn needs_minding(&self) -> bool {
+        self.unended || self.deleted.is_some() || self.waits_to_unpack()
+    }
+
+    /// What the open file takes up.
+    pub(super) fn held(&self) -> Option<Held> {
+        let held = self.held.as_ref().map(File::as_raw_fd);
+        let descriptor = held.or_else(|| self.file.as_ref().map(AsRawFd::as_raw_fd))?;
+        Some(Held { descriptor, place: self.from.place })
+    }
+
+    /// Notes how large the open file is, for what is left of it.
+    pub(super) fn see_size(&self) {
+        if let Some(size) = self.held().and_then(farewell::size) {
+            self.from.progress.saw_size(size);
+        }
+    }
+
+    /// Takes over a new name, which the next turn tells.
+    pub(super) fn rename(&mut self, path: Arc<Path>) {
+        self.from.path = path;
+        self.renamed = true;
+    }
+
     /// Reads once and sends what is whole. The buffer comes back to be used again.
-    pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context) -> (Self, Vec<u8>, Outcome) {
+    pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
         Inbox::attend(&self.from.progress);
         self.from.progress.looks();
-        let outcome = match self.read_and_send(&mut buffer, context).await {
-            Ok(true) => Outcome::More,
-            Ok(false) => Outcome::Quiet,
-            Err(Stop::Closed) => Outcome::Closed,
-            Err(Stop::Elsewhere) => Outcome::Elsewhere,
-            Err(Stop::Io(error)) => Outcome::Failed(error),
+        let outcome = tokio::select! {
+            biased;
+            done = self.read_and_send(&mut buffer, context) => match done {
+                Ok(true) => Outcome::More,
+                Ok(false) => Outcome::Quiet,
+                Err(Stop::Closed) => Outcome::Closed,
+                Err(Stop::Elsewhere) => Outcome::Elsewhere,
+                Err(Stop::Io(error)) => Outcome::Failed(error),
+            },
+            () = halt.notified() => Outcome::Halted,
         };
-        // Where inodes say nothing, only opening the path tells whether it leads to the same file.
+        // Where inodes say nothing, only opening the path tells whether it still leads to the same file.
         if matches!(outcome, Outcome::Quiet) && self.from.place == Place::default() {
-            self.close(context);
+            self.close();
         }
-        if !matches!(outcome, Outcome::Closed) {
+        if !matches!(outcome, Outcome::Closed | Outcome::Halted) {
             self.from.progress.looked();
         }
-        (self, buffer, outcome)
+        Turned { tail: self, buffer, outcome }
+    }
+
+    /// The last turn: tells that nothing more will come.
+    pub(super) async fn end(self, context: &Context) -> Turned<D> {
+        if let Some(stream) = self.stream() {
+            // If nobody takes events any more, the lane is about to end.
+            let _ = context.send(Event::Ended(stream)).await;
+        }
+        Turned { tail: self, buffer: Vec::new(), outcome: Outcome::Over }
     }
 
     /// Whether there is more to read at once.
     async fn read_and_send(&mut self, buffer: &mut Vec<u8>, context: &Context) -> Result<bool, Stop> {
-        if self.file.is_none() {
-            self.open(context).await?;
+        if let Some(file) = self.held.take() {
+            self.open(file, context).await?;
+        }
+        if std::mem::take(&mut self.renamed) {
+            self.tell_renamed(context).await?;
         }
         if self.packed.is_some() {
             return self.read_packed(context).await;
@@ -168,7 +291,7 @@ impl<D: Disk> Tail<D> {
         let text = &buffer[marked..read.min(marked + self.want)];
         if self.offset == 0 && self.from.unpack && Packing::of(text).is_some() {
             // It was empty when it was opened.
-            self.close(context);
+            self.close();
             return Ok(true);
         }
         let goes_on = read - marked >= self.want;

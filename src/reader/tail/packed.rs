@@ -12,10 +12,11 @@ use tracing::warn;
 
 use super::{Stop, Tail};
 use crate::reader::{
+    context::Context,
     disk::Disk,
     inflate::{Packing, Pause, Seek, Sought, Unpack},
-    lane::Context,
 };
+use crate::record::Unpacked;
 
 /// How many compressed files a lane unpacks at once; a decoder takes 32 KiB (gzip) to 128 MiB (the largest Zstandard).
 pub(in crate::reader) const UNPACK_AT_ONCE: usize = 2;
@@ -38,6 +39,8 @@ pub(super) struct Packed {
     slot: Option<OwnedSemaphorePermit>,
     /// The damage was told of.
     told: bool,
+    /// What the file came to, once all of it was read.
+    unpacked: Option<Unpacked>,
 }
 
 enum Stage {
@@ -68,7 +71,7 @@ enum Turn {
 
 impl Packed {
     pub(super) fn new(packing: Packing) -> Self {
-        Self { packing, stage: Stage::Paused, text: Vec::new(), used: 0, slot: None, told: false }
+        Self { packing, stage: Stage::Paused, text: Vec::new(), used: 0, slot: None, told: false, unpacked: None }
     }
 
     /// How many bytes of the file became text.
@@ -84,9 +87,15 @@ impl Packed {
         (self.text, self.slot) = (Vec::new(), None);
     }
 
-    /// All of the file is read that can be.
-    fn finish(&mut self, used: u64) {
+    /// What the file came to, once all of it was read.
+    pub(super) fn unpacked(&self) -> Option<Unpacked> {
+        self.unpacked
+    }
+
+    /// All of the file is read that can be, and its text ends at `offset`.
+    fn finish(&mut self, used: u64, offset: u64) {
         (self.stage, self.used) = (Stage::Over, used);
+        self.unpacked = Some(Unpacked { bytes: used, text: offset });
         (self.text, self.slot) = (Vec::new(), None);
     }
 
@@ -123,7 +132,7 @@ impl<D: Disk> Tail<D> {
         self.from.progress.unpacked(packed.used);
         if self.origin.is_none() && self.from.known.is_none() && self.offset > 0 {
             // It is passed over.
-            packed.finish(self.from.progress.size());
+            packed.finish(self.from.progress.size(), self.offset);
             self.from.progress.unpacked(packed.used);
         }
     }
@@ -136,9 +145,14 @@ impl<D: Disk> Tail<D> {
     /// Unpacks once and sends what is whole; whether there is more to do at once.
     pub(super) async fn read_packed(&mut self, context: &Context) -> Result<bool, Stop> {
         let Some(mut packed) = self.packed.take() else { return Ok(false) };
+        let before = packed.unpacked;
         let turned = self.turn_packed(&mut packed, context).await;
         self.from.progress.unpacked(packed.used);
+        let is_told = packed.unpacked == before;
         self.packed = Some(packed);
+        if !is_told {
+            self.tell_changed(context).await?;
+        }
         match turned? {
             Turn::More => Ok(true),
             Turn::Quiet => Ok(false),
@@ -159,7 +173,7 @@ impl<D: Disk> Tail<D> {
                 return Ok(if shrunk { Turn::Rewritten } else { Turn::Quiet });
             }
             // Something was added to a file that was whole.
-            packed.stage = Stage::Paused;
+            (packed.stage, packed.unpacked) = (Stage::Paused, None);
         }
         if let Stage::Paused = packed.stage {
             packed.slot = context.may_unpack();
@@ -240,17 +254,17 @@ impl<D: Disk> Tail<D> {
         let whole = ends && unpack.is_whole();
         self.flush &= whole || damage.is_some();
         let sent_from = self.offset;
-        self.send(&packed.text, !over, permit, context).await?;
+        let more = self.send(&packed.text, !over, permit, context).await?;
         packed.text.drain(..(self.offset - sent_from) as usize);
         let rest = !packed.text.is_empty();
         // A line whose end is still to be compressed is no unended one.
-        self.unended = rest && whole;
+        self.unended = rest && (whole || damage.is_some());
         match damage {
             Some(damage) if !rest => self.give_up_packed(packed, &damage.to_string(), context),
-            None if whole && !rest => packed.finish(unpack.used()),
+            None if whole && !rest => packed.finish(unpack.used(), self.offset),
             _ => packed.stage = Stage::Reading(unpack),
         }
-        Ok(if over && (damage.is_none() || !rest) { Turn::Quiet } else { Turn::More })
+        Ok(if more { Turn::More } else { Turn::Quiet })
     }
 
     /// Leaves a file whose rest can't be read.
@@ -265,6 +279,6 @@ impl<D: Disk> Tail<D> {
                 "compressed file is damaged: {damage}; its text up to there was read, what is behind can't be"
             );
         }
-        packed.finish(size.max(used));
+        packed.finish(size.max(used), self.offset);
     }
 }

@@ -1,40 +1,32 @@
 //! Opening a file, and deciding whether it is still the one that it was.
 
-use std::{fs::File, io, path::Path, sync::Arc, time::Instant};
+use std::{fs::File, io, sync::Arc};
 
 use jiff::Timestamp;
 use tracing::{debug, info};
 
-use super::{Stop, Tail};
+use super::{Stop, Tail, cuts::Cuts};
 use crate::{
     metrics::{self, list},
     reader::{
         Event,
+        context::Context,
         disk::Disk,
-        evidence,
+        evidence, farewell,
         inbox::Skip,
         inflate::{self, Look},
         known::Stray,
-        lane::Context,
     },
-    record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Form, Head, Origin, Place, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
-    /// Opens the file under its present name, and recognises it if it was not open before.
-    pub(super) async fn open(&mut self, context: &Context) -> Result<(), Stop> {
-        let file = match self.from.file.take() {
-            Some(file) => file,
-            None => File::open(&self.from.path)?,
-        };
-        let metadata = file.metadata()?;
-        if !self.from.is_at(&metadata) {
-            return Err(Stop::Elsewhere);
-        }
-        self.from.progress.saw_size(metadata.len());
+    /// Recognises a file that was just opened, if it was not open before.
+    pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
+        let size = file.metadata()?.len();
         if self.origin.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
-            self.recognise(&file, &look, metadata.len(), context).await?;
+            self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
             let look = inflate::look(&file, self.from.unpack)?;
             self.know_packing(look.packing);
@@ -45,14 +37,12 @@ impl<D: Disk> Tail<D> {
             }
         }
         self.file = Some(D::adopt(file));
-        self.active = Instant::now();
-        context.counters(&self.from.task).open.increment(1.0);
         Ok(())
     }
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
     async fn recognise(&mut self, file: &File, look: &Look, size: u64, context: &Context) -> Result<(), Stop> {
-        let stream = match self.from.known.take() {
+        let stream = match &self.from.known {
             None => {
                 match self.from.skip.take() {
                     // Nothing of it is read, and what its offsets would be is not worth unpacking it.
@@ -64,18 +54,20 @@ impl<D: Disk> Tail<D> {
             }
             // What stands before the offset of a compressed file is seen on the way there.
             Some(known) if look.packing.is_some() && look.continues(known.head) => known.stream,
-            Some(known) if look.packing.is_none() && evidence::agrees(file, &known, size)? => known.stream,
+            Some(known) if look.packing.is_none() && evidence::agrees(file, known, size)? => known.stream,
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
-                context.table.hand_over(Stray::replaced(known, 0, context.settings.copy_wait));
-                (self.offset, self.mark) = (0, TailMark::default());
+                context.table.hand_over(Stray::replaced(known.clone(), 0, context.settings.copy_wait));
+                self.reset();
+                self.leave_to_discovery()?;
                 self.from.succession.begin()
             }
         };
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
+        self.from.known = None;
         self.begin(stream, context).await
     }
 
@@ -94,20 +86,41 @@ impl<D: Disk> Tail<D> {
         metrics::counter(&list::SKIPPED_BYTES, &[&self.from.task, skip.reason]).increment(self.offset);
     }
 
-    /// Begins the next generation: the file is not what it was, or is shorter than it was.
+    /// Begins the next stream: the file is not what it was, or is shorter than it was.
     pub(super) async fn restart(&mut self, context: &Context) -> Result<(), Stop> {
         let ended = self.stream().ok_or(Stop::Elsewhere)?;
         let unread = self.from.progress.unread();
+        debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
         // All that was read of it is sent. What was not may stand in a copy, and is given up if there is none.
         context.table.hand_over(Stray::replaced(self.checkpoint(ended), unread, context.settings.copy_wait));
-        debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
         context.counters(&self.from.task).happened("truncated");
-        (self.offset, self.mark, self.unended) = (0, TailMark::default(), false);
-        self.from.progress.restarted();
-        self.close(context);
-        // Should the path lead elsewhere by now, the next stream begins when the file is found again.
+        // It may have no name any more.
+        let again = self.held().and_then(farewell::reopen);
+        self.reset();
+        self.leave_to_discovery()?;
+        let file = match again {
+            Some(file) => file,
+            None => File::open(&self.from.path)?,
+        };
+        if !self.from.is_at(&file.metadata()?) {
+            return Err(Stop::Elsewhere);
+        }
+        self.open(file, context).await
+    }
+
+    /// Forgets what the file was.
+    fn reset(&mut self) {
+        self.close();
         (self.origin, self.from.known, self.packed) = (None, None, None);
-        self.open(context).await
+        (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
+        self.unended = false;
+        self.from.progress.restarted();
+    }
+
+    /// Where only names and content tell files apart, what a name leads to now may be another known file.
+    fn leave_to_discovery(&mut self) -> Result<(), Stop> {
+        self.from.is_void = self.from.place == Place::default();
+        if self.from.is_void { Err(Stop::Elsewhere) } else { Ok(()) }
     }
 
     async fn begin(&mut self, stream: Stream, context: &Context) -> Result<(), Stop> {
@@ -115,12 +128,11 @@ impl<D: Disk> Tail<D> {
         context.send(Event::Opened(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
 
-    /// Takes over a new name.
-    pub(in crate::reader) async fn rename(&mut self, path: Arc<Path>, context: &Context) -> bool {
-        self.from.path = path;
-        let Some(stream) = self.stream() else { return true };
+    /// Tells the new name.
+    pub(super) async fn tell_renamed(&mut self, context: &Context) -> Result<(), Stop> {
+        let Some(stream) = self.stream() else { return Ok(()) };
         self.set_origin(stream);
-        self.tell_changed(context).await.is_ok()
+        self.tell_changed(context).await
     }
 
     fn set_origin(&mut self, stream: Stream) {
@@ -128,7 +140,7 @@ impl<D: Disk> Tail<D> {
         self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }
 
-    async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
+    pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
@@ -142,18 +154,9 @@ impl<D: Disk> Tail<D> {
             path: self.from.path.to_path_buf(),
             place: self.from.place,
             head: self.head,
-            cuts: Vec::new(),
+            cuts: self.cuts.places(),
+            unpacked: self.packed.as_ref().and_then(|packed| packed.unpacked()),
             updated_ms: Timestamp::now().as_millisecond(),
-        }
-    }
-
-    /// Lets go of the descriptor; the file is opened again when there is something to read.
-    pub(in crate::reader) fn close(&mut self, context: &Context) {
-        if self.file.take().is_some() {
-            context.counters(&self.from.task).open.decrement(1.0);
-        }
-        if let Some(packed) = &mut self.packed {
-            packed.pause();
         }
     }
 }

@@ -107,6 +107,10 @@ impl Bench {
                 }
             }
             Event::Forgotten(stream) => drop(self.streams.remove(&stream)),
+            Event::Cut(stream, cut) => {
+                let known = self.streams.get_mut(&stream).expect("opened before it was cut");
+                known.cuts.push(cut.at());
+            }
             Event::Block(block) => self.take(&block),
         }
     }
@@ -187,6 +191,7 @@ macro_rules! with_both_backends {
     };
 }
 
+mod cuts;
 mod packed;
 
 with_both_backends! {
@@ -388,4 +393,5 @@ with_both_backends! {
     }
 }
 
+mod lanes;
 mod rotation;

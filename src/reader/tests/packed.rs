@@ -39,6 +39,10 @@ with_both_backends! {
         append(&dir.join("a.log.1"), gzip(lines("gz", 3000..3100)));
         bench.read_until(lines("gz", 0..3100).len() + zst.len()).await;
         bench.stop().await;
+        for checkpoint in bench.streams.values() {
+            let size = checkpoint.path.metadata().expect("there").len();
+            assert!(checkpoint.is_end(size), "it need not be unpacked again: {checkpoint:?}");
+        }
         append(&dir.join("b.log.1"), zstandard(lines("zst", 3000..3100)));
         bench.start("*");
         let expected = [lines("gz", 0..3100), lines("zst", 0..3100)];
@@ -146,7 +150,7 @@ with_both_backends! {
         bench.start("*");
         bench.read_until(one.len() + two.len() + lines("three", 0..2000).len()).await;
         bench.stop().await;
-        assert_eq!(bench.streams.keys().map(|stream| stream.generation).collect::<Vec<_>>(), [2]);
+        assert_eq!(bench.streams.keys().map(|stream| stream.generation).max(), Some(2));
     }
 }
 

@@ -1,0 +1,77 @@
+//! What all files of a lane share: the settings, the budget, the way out, and what is counted.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{self, error::SendError},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, Settings, counters::Counters, table::Table, tail::UNPACK_AT_ONCE};
+use crate::{
+    metrics::{self, Histogram, list},
+    record::{Budget, Permit},
+};
+
+/// What all files of a lane share.
+pub(super) struct Context {
+    pub(super) settings: Settings,
+    /// How many files the lane may hold open at once; at least 1.
+    pub(super) open_max: usize,
+    pub(super) stop: CancellationToken,
+    pub(super) table: Arc<Table>,
+    budget: Budget,
+    events: mpsc::Sender<Event>,
+    tasks: HashMap<Arc<str>, Counters>,
+    waited: Histogram,
+    unpackers: Arc<Semaphore>,
+}
+
+impl Context {
+    pub(super) fn new(
+        settings: Settings,
+        open_max: usize,
+        budget: Budget,
+        events: mpsc::Sender<Event>,
+        stop: CancellationToken,
+        table: Arc<Table>,
+        tasks: &[Arc<str>],
+    ) -> Self {
+        let tasks = tasks.iter().map(|task| (Arc::clone(task), Counters::of(task))).collect();
+        let waited = metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]);
+        let unpackers = Arc::new(Semaphore::new(UNPACK_AT_ONCE));
+        Self { settings, open_max: open_max.max(1), stop, table, budget, events, tasks, waited, unpackers }
+    }
+
+    pub(super) fn counters(&self, task: &Arc<str>) -> &Counters {
+        // Every file is assigned under a task that the reader was started with.
+        &self.tasks[task]
+    }
+
+    /// The right to unpack a compressed file; none while the lane unpacks as many as it may.
+    pub(super) fn may_unpack(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.unpackers).try_acquire_owned().ok()
+    }
+
+    /// How many bytes of text a read is for, unless a longer line is met.
+    pub(super) fn quantum(&self) -> usize {
+        self.settings.block_bytes.min(self.settings.line_bytes_max)
+    }
+
+    pub(super) async fn send(&self, event: Event) -> Result<(), SendError<Event>> {
+        self.events.send(event).await
+    }
+
+    /// Waits for a share of the budget; none if the lane is told to stop first.
+    pub(super) async fn take_budget(&self, bytes: usize) -> Option<Permit> {
+        let bytes = bytes + self.settings.block_overhead_bytes;
+        if let Some(permit) = self.budget.try_take(bytes) {
+            return Some(permit);
+        }
+        let begun = Instant::now();
+        let permit = self.stop.run_until_cancelled(self.budget.take(bytes)).await;
+        self.waited.record(begun.elapsed());
+        permit
+    }
+}

@@ -1,0 +1,192 @@
+//! The cuts of a stream that its content does not explain, so that they are made again where they were made once.
+
+use std::collections::VecDeque;
+
+use crate::record::LateCut;
+
+/// Where reading has to cut, and where it did.
+#[derive(Debug, Default)]
+pub(super) struct Cuts {
+    /// Where a reader before this one cut, behind the present offset, in order.
+    ahead: VecDeque<u64>,
+    /// Where this one cut, as long as it is not safe, in order.
+    made: VecDeque<LateCut>,
+}
+
+impl Cuts {
+    /// What is known of a stream that is read on from `offset`.
+    pub(super) fn known(cuts: &[u64], offset: u64) -> Self {
+        let ahead = cuts.iter().copied().filter(|cut| *cut > offset);
+        Self { ahead: ahead.collect(), made: VecDeque::new() }
+    }
+
+    /// How many of `bytes` bytes at `offset` may be read as if nothing stood behind them, because a cut ends them.
+    pub(super) fn due(&mut self, offset: u64, bytes: usize) -> Option<usize> {
+        while self.ahead.front().is_some_and(|cut| *cut <= offset) {
+            self.ahead.pop_front();
+        }
+        let left = self.ahead.front()? - offset;
+        usize::try_from(left).ok().filter(|left| *left <= bytes)
+    }
+
+    /// Whether another cut may be made. With too many that are not safe, the end is waited for a little longer.
+    pub(super) fn have_room(&mut self) -> bool {
+        self.made.retain(|cut| !cut.is_let_go());
+        self.ahead.len() + self.made.len() < LateCut::WAITING_MAX
+    }
+
+    /// Notes a cut at `at`, behind all others; to be told before what ends there.
+    pub(super) fn make(&mut self, at: u64) -> LateCut {
+        let cut = LateCut::new(at);
+        self.made.push_back(cut.clone());
+        cut
+    }
+
+    /// All places that are not safe as far as is known, in order.
+    pub(super) fn places(&self) -> Vec<u64> {
+        self.made.iter().filter(|cut| !cut.is_let_go()).map(LateCut::at).chain(self.ahead.iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::Cuts;
+    use crate::{
+        reader::cut::{Bounds, Cut, cut},
+        record::{LateCut, Part},
+    };
+
+    const LINE_MAX: usize = 8;
+
+    /// What a reader and the keeper of its checkpoints know, without any file.
+    #[derive(Debug)]
+    struct Model {
+        cuts: Cuts,
+        offset: u64,
+        in_line: bool,
+        kept: Vec<LateCut>,
+        /// Offset and cuts on disk.
+        saved: (u64, Vec<u64>),
+        /// Everything that was ever sent, by where it began; and how far each piece went.
+        sent: BTreeMap<u64, (u64, Part)>,
+    }
+
+    impl Model {
+        /// Reads all of `file` that may go out, as `Tail::send` does.
+        fn read(&mut self, file: &[u8], flush: bool) -> Result<(), TestCaseError> {
+            loop {
+                let rest = &file[self.offset as usize..];
+                let text = &rest[..rest.len().min(LINE_MAX)];
+                let due = self.cuts.due(self.offset, text.len());
+                let (text, is_due) = due.map_or((text, false), |due| (&text[..due], true));
+                let goes_on = !is_due && text.len() < rest.len();
+                let bounds = Bounds { line_bytes_max: LINE_MAX, goes_on, flush: flush || is_due };
+                let (part, bytes) = match cut(text, self.in_line, bounds) {
+                    Cut::Block(part, bytes) => (part, bytes),
+                    Cut::Late(part, bytes) if is_due => (part, bytes),
+                    Cut::Late(part, bytes) if self.cuts.have_room() => {
+                        // It is kept and saved before what ends there is sent.
+                        self.kept.push(self.cuts.make(self.offset + bytes as u64));
+                        self.save();
+                        (part, bytes)
+                    }
+                    Cut::Wait | Cut::Late(..) => return Ok(()),
+                    Cut::Grow => return Err(TestCaseError::fail("no line is longer than the text")),
+                };
+                for line in text[..bytes].split_inclusive(|byte| *byte == b'\n') {
+                    let piece = (line.len() as u64, part);
+                    let before = self.sent.insert(self.offset, piece);
+                    prop_assert!(before.is_none_or(|before| before == piece), "{:?} and {:?}", before, piece);
+                    self.offset += line.len() as u64;
+                }
+                self.in_line = file[self.offset as usize - 1] != b'\n';
+            }
+        }
+
+        fn settle(&mut self, to: u64) {
+            self.saved.0 = self.saved.0.max(to);
+            self.kept.retain(|cut| cut.at() > self.saved.0);
+            self.save();
+        }
+
+        fn save(&mut self) {
+            self.saved.1 = self.kept.iter().map(LateCut::at).collect();
+        }
+
+        /// Dies, and begins again from what is on disk.
+        fn die(&mut self, file: &[u8]) {
+            let (offset, cuts) = &self.saved;
+            self.cuts = Cuts::known(cuts, *offset);
+            self.kept = cuts.iter().map(|at| LateCut::new(*at)).collect();
+            self.offset = *offset;
+            self.in_line = *offset > 0 && file[*offset as usize - 1] != b'\n';
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Write(Vec<u8>),
+        Flush,
+        Settle(prop::sample::Index),
+        Die,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let text = proptest::collection::vec(prop_oneof![1 => Just(b'\n'), 6 => Just(b'x')], 1..12);
+        prop_oneof![
+            4 => text.prop_map(Step::Write),
+            4 => Just(Step::Flush),
+            2 => any::<prop::sample::Index>().prop_map(Step::Settle),
+            2 => Just(Step::Die),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_ever_sent_under_two_identities_wherever_it_dies_and_whatever_was_written_since(
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let mut model = Model {
+                cuts: Cuts::default(), offset: 0, in_line: false, kept: Vec::new(), saved: (0, Vec::new()), sent: BTreeMap::new(),
+            };
+            let mut file = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Write(text) => file.extend(text),
+                    Step::Flush => model.read(&file, true)?,
+                    Step::Settle(pick) => {
+                        let ends: Vec<u64> = model.sent.iter().map(|(at, (bytes, _))| at + bytes).collect();
+                        let ends: Vec<u64> = ends.into_iter().filter(|end| *end <= model.offset).collect();
+                        if !ends.is_empty() {
+                            model.settle(ends[pick.index(ends.len())]);
+                        }
+                    }
+                    Step::Die => model.die(&file),
+                }
+                model.read(&file, false)?;
+                prop_assert!(model.kept.len() <= LateCut::WAITING_MAX);
+            }
+            // What was sent covers the file without a gap or an overlap, up to where reading stands.
+            let mut at = 0;
+            for (from, (bytes, _)) in &model.sent {
+                prop_assert_eq!(*from, at);
+                at += bytes;
+            }
+            prop_assert!(at >= model.offset);
+        }
+    }
+
+    #[test]
+    fn too_many_cuts_that_are_not_safe_leave_no_room_for_another() {
+        let mut cuts = Cuts::known(&[3, 9], 5);
+        let mut kept: Vec<LateCut> = (0..).map_while(|at| cuts.have_room().then(|| cuts.make(20 + at))).collect();
+        assert_eq!((kept.len(), cuts.places()[0]), (LateCut::WAITING_MAX - 1, 20));
+        kept.remove(0);
+        assert!(cuts.have_room(), "the first became safe");
+        assert_eq!((cuts.due(5, 3), cuts.due(5, 4), cuts.due(9, 100)), (None, Some(4), None));
+    }
+}
