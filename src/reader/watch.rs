@@ -75,6 +75,8 @@ impl Watch {
         let wake = PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN);
         // An interrupted or failed wait ends early, and the caller looks again.
         let _ = poll(&mut [inotify, wake], Some(&limit));
+        // One look answers all who woke it. Closed, it stays readable: that is the end.
+        let _ = io::Read::read(&mut &self.wake, &mut [0; 256]);
     }
 
     /// What happened since the last call, as far as one read of the kernel's queue goes.
