@@ -212,6 +212,7 @@ fn take(
         Event::Cut(stream, cut) => keeper.cut(stream, cut),
         Event::Changed(checkpoint) => keeper.changed(checkpoint),
         Event::Ended(stream) => keeper.ended(stream),
+        Event::Forgotten(stream) => drop(saved.remove(&stream)),
         Event::Block(block) => {
             keeper.take(&block.span()).map_err(|error| format!("{error}: {:?}", block.span()))?;
             under_way.push((receipts.note(world, &block)?, block));
