@@ -1,7 +1,7 @@
 //! Sequences that are worth to be walked each time: those that failed once, and those that everybody meets.
 
 use super::{
-    Case,
+    Case, Form,
     Op::{self, *},
 };
 
@@ -33,6 +33,26 @@ const KNOWN: &[(&str, u64, bool, &[Op])] = &[
     ("killed again and again while it is written and rotated", 8, false, &[
         Write(40, 40), Wait(20), Kill, Start, Write(40, 40), Rename, Wait(20), Kill, Write(9, 9), Start, Wait(20), Rename,
         Write(40, 40), Kill, Start, Save, Wait(9), Kill, Rename, Start,
+    ]),
+    ("copied and truncated again and again with the same beginning", 9, true, &[
+        Write(40, 40), Wait(100), CopyTruncate, Write(90, 40), CopyTruncate, Write(20, 40), Wait(300), CopyTruncate, Write(9, 9),
+    ]),
+    ("copied and truncated while stopped, after half of it was read", 10, true, &[
+        Write(40, 40), Wait(300), Stop, Write(30, 30), CopyTruncate, Write(300, 9), Start,
+    ]),
+    ("copied and truncated while nothing flows, and killed", 11, false, &[
+        Write(40, 40), Wait(300), Hold, Write(200, 60), Wait(300), CopyTruncate, Write(9, 9), Wait(300), Kill, Release, Start,
+    ]),
+    ("compressed while nothing flows", 12, false, &[
+        Write(40, 40), Wait(300), Hold, Write(200, 60), Wait(300), Rename, Write(9, 9), Compress(1, Form::Gzip), Wait(300),
+        Release,
+    ]),
+    ("compressed while stopped, after half of it was read", 13, true, &[
+        Write(40, 40), Wait(300), Stop, Write(200, 60), Rename, Compress(1, Form::Zstd), Write(9, 9), Start,
+    ]),
+    ("rotated and compressed a rotation later, and killed", 14, false, &[
+        Write(40, 40), Rename, Write(40, 40), Wait(50), Compress(1, Form::Gzip), Rename, Write(40, 40), Kill,
+        Compress(1, Form::Gzip), Rename, Write(9, 9), Start, Wait(300), Kill, Start,
     ]),
 ];
 

@@ -76,17 +76,11 @@ impl Receipts {
         self.all[number].fate = fate;
     }
 
-    /// The process died. A run under a stream of which nothing was saved may come again under another one.
-    pub(super) fn died(&mut self, world: &mut World, is_saved: impl Fn(Stream) -> bool) {
-        for receipt in &mut self.all {
-            if receipt.fate == Fate::UnderWay {
-                receipt.fate = Fate::Dropped;
-            }
-            if let Some(run) = receipt.run.filter(|_| receipt.fate == Fate::Safe && !is_saved(receipt.stream)) {
-                world.runs[run].twice = true;
-            }
+    /// The process died, and what was not in Kafka went with it.
+    pub(super) fn died(&mut self) {
+        for receipt in self.all.iter_mut().filter(|receipt| receipt.fate == Fate::UnderWay) {
+            receipt.fate = Fate::Dropped;
         }
-        self.runs.retain(|stream, _| is_saved(*stream));
     }
 
     /// Which bytes of a run were handed over and not dropped; with `safe_only`, which of them are safe.
@@ -142,7 +136,7 @@ impl Receipts {
             }
         }
         for (run, documents) in self.documents() {
-            once(run, &documents, world.runs[run].twice)?;
+            once(run, &documents)?;
         }
         Ok(())
     }
@@ -168,9 +162,9 @@ impl Receipts {
 }
 
 /// Each byte of a run is in one document, and each document in one stream.
-fn once(run: usize, documents: &BTreeMap<(u64, u64), BTreeSet<Stream>>, twice: bool) -> Checked {
+fn once(run: usize, documents: &BTreeMap<(u64, u64), BTreeSet<Stream>>) -> Checked {
     let mut behind = 0;
-    for ((start, end), streams) in documents.iter().filter(|_| !twice) {
+    for ((start, end), streams) in documents {
         if streams.len() > 1 {
             return Err(format!("twice: run {run} from {start} to {end} came in {streams:?}"));
         }

@@ -70,6 +70,11 @@ impl Sink {
         self.life.is_some()
     }
 
+    /// How many bytes there are that the reader has still to read.
+    pub(super) fn unread(&self) -> u64 {
+        self.life.iter().flat_map(|life| life.reader.unread().into_values()).map(|(_, bytes)| bytes).sum()
+    }
+
     pub(super) fn start(&mut self) {
         if self.runs() {
             return;
@@ -117,8 +122,7 @@ impl Sink {
                 self.receipts.settle(number, Fate::Safe);
             }
         }
-        let saved = &self.saved;
-        self.receipts.died(world, |stream| saved.contains_key(&stream));
+        self.receipts.died();
         self.lose_the_gone(world);
     }
 
@@ -212,7 +216,7 @@ fn take(
         Event::Cut(stream, cut) => keeper.cut(stream, cut),
         Event::Changed(checkpoint) => keeper.changed(checkpoint),
         Event::Ended(stream) => keeper.ended(stream),
-        Event::Forgotten(stream) => drop(saved.remove(&stream)),
+        Event::Forgotten(stream) => keeper.forgotten(stream),
         Event::Block(block) => {
             keeper.take(&block.span()).map_err(|error| format!("{error}: {:?}", block.span()))?;
             under_way.push((receipts.note(world, &block)?, block));
@@ -228,6 +232,7 @@ fn take(
 fn save(saved: &mut HashMap<Stream, Checkpoint>, keeper: &mut Keeper) {
     let due = keeper.due();
     saved.extend(due.checkpoints.into_iter().map(|checkpoint| (checkpoint.stream, checkpoint)));
+    due.forgotten.iter().for_each(|stream| drop(saved.remove(stream)));
     for stream in due.finished {
         if saved.keys().any(|other| other.file == stream.file && other.generation > stream.generation) {
             saved.remove(&stream);

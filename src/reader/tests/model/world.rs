@@ -20,8 +20,6 @@ pub(super) struct Run {
     pub(super) text: Vec<u8>,
     /// The bytes that nobody could read any more when the last file that held them went.
     pub(super) lost: Vec<bool>,
-    /// Whether it may come under two identities: what was known of it went with a killed process.
-    pub(super) twice: bool,
 }
 
 /// How a rotated file is kept.
