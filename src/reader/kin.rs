@@ -13,8 +13,12 @@ use std::{
 /// The most names that are thought of for one file.
 const NAMES_MAX: usize = 32;
 
+/// How far back a number in a name is counted: so many rotations may happen between two looks.
+const NUMBERS_MAX: u64 = 8;
+
 /// The paths of the files that the one at `path` may be a copy of: the part of its name before a `.`, `-` or `_`,
-/// with and without its extension, in its directory and the one above; and its own name in the one above.
+/// with and without its extension, and each with a lower number at its end, in its directory and the one above; and
+/// its own name in the one above.
 pub(super) fn originals(path: &Path) -> Vec<PathBuf> {
     let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Vec::new() };
     let mut names = stems(name.as_bytes());
@@ -37,9 +41,25 @@ fn stems(name: &[u8]) -> Vec<Vec<u8>> {
             stems.push([stem, &name[extension]].concat());
         }
     }
+    let numbered = std::iter::once(name).chain(stems.iter().map(Vec::as_slice)).find_map(lower_numbers);
     stems.dedup();
-    stems.truncate(NAMES_MAX);
+    stems.truncate(NAMES_MAX - NUMBERS_MAX as usize);
+    stems.extend(numbered.into_iter().flatten());
     stems
+}
+
+/// The names before one that ends in a number: `app.log.1` and `app.log.0` before `app.log.2`.
+fn lower_numbers(name: &[u8]) -> Option<Vec<Vec<u8>>> {
+    const DIGITS_MAX: usize = 9;
+    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (stem, number) = name.split_at(name.len() - digits);
+    let number: u64 = std::str::from_utf8(number).ok().filter(|_| digits <= DIGITS_MAX)?.parse().ok()?;
+    let lower = (number.saturating_sub(NUMBERS_MAX)..number).rev();
+    let text = |number: u64| match stem.len() < name.len() && name[stem.len()] == b'0' {
+        true => format!("{number:0digits$}"),
+        false => number.to_string(),
+    };
+    Some(lower.map(|number| [stem, text(number).as_bytes()].concat()).collect())
 }
 
 /// Where the last two extensions of a name stand; the last one may only say how the file is compressed.
@@ -70,6 +90,10 @@ mod tests {
             ("/l/old/app.log.1", "/l/app.log"),
             ("/l/old/app.log", "/l/app.log"),
             ("/l/messages-1", "/l/messages"),
+            ("/l/app.log.2", "/l/app.log.1"),
+            ("/l/app.log.10.gz", "/l/app.log.9"),
+            ("/l/app.log.012", "/l/app.log.009"),
+            ("/l/app.log.3.gz", "/l/app.log.1"),
         ] {
             let found = originals(Path::new(copy));
             assert!(found.iter().any(|path| path == Path::new(original)), "{copy}: {found:?}");

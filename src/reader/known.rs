@@ -52,6 +52,8 @@ pub(super) type Number = u64;
 pub(super) struct Known {
     seed: u128,
     strays: HashMap<Number, Stray>,
+    /// How many of them are still to end.
+    ending: usize,
     next: Number,
     /// The newest stray of each file that may still hold it, by the identity that the file's place gives it.
     by_file: HashMap<FileId, Number>,
@@ -76,6 +78,7 @@ impl Known {
         let mut known = Self {
             seed,
             strays: HashMap::with_capacity(checkpoints.len()),
+            ending: 0,
             next: 0,
             by_file: HashMap::with_capacity(checkpoints.len()),
             by_path: BTreeSet::new(),
@@ -119,6 +122,7 @@ impl Known {
             }
         }
         self.by_path.insert((path_hash(&stray.checkpoint.path), number));
+        self.ending += usize::from(stray.ends.is_some());
         self.strays.insert(number, stray);
     }
 
@@ -160,6 +164,7 @@ impl Known {
     /// Takes a stray.
     pub(super) fn take_stray(&mut self, number: Number) -> Option<Stray> {
         let stray = self.strays.remove(&number)?;
+        self.ending -= usize::from(stray.ends.is_some());
         self.by_path.remove(&(path_hash(&stray.checkpoint.path), number));
         let file = identity::first_id(self.seed, stray.checkpoint.place);
         if self.by_file.get(&file) == Some(&number) {
@@ -187,22 +192,28 @@ impl Known {
         self.strays.is_empty()
     }
 
-    /// When the next stray is due to end.
-    pub(super) fn next_end(&self) -> Option<Instant> {
-        self.strays.values().filter_map(|stray| stray.ends).min()
+    /// Whether there are strays that are still to end.
+    pub(super) fn has_ending(&self) -> bool {
+        self.ending > 0
     }
 
     /// The strays whose time has come and that are not awaited: nothing more comes of them, unless their files turn
     /// up after all.
     pub(super) fn end_due(&mut self, now: Instant, is_awaited: impl Fn(&Path) -> bool) -> Vec<Stray> {
+        if self.ending == 0 {
+            return Vec::new();
+        }
         let due = self.strays.values_mut().filter(|stray| stray.ends.is_some_and(|ends| ends <= now));
         let due = due.filter(|stray| !is_awaited(&stray.checkpoint.path));
-        due.map(|stray| {
-            let ended = stray.clone();
-            (stray.ends, stray.unread) = (None, 0);
-            ended
-        })
-        .collect()
+        let ended: Vec<Stray> = due
+            .map(|stray| {
+                let ended = stray.clone();
+                (stray.ends, stray.unread) = (None, 0);
+                ended
+            })
+            .collect();
+        self.ending -= ended.len();
+        ended
     }
 
     /// Forgets the strays that nothing was heard of for `after`, and the oldest ones if there are too many.
@@ -329,7 +340,7 @@ mod tests {
         assert!(known.forget(1_000_000, after).is_empty(), "one is not ended, one is young");
         assert!(known.end_due(now, |path| path == Path::new("/a")).is_empty(), "a file waits for it");
         assert_eq!(known.end_due(now, |_| false).iter().map(|stray| stray.unread).collect::<Vec<_>>(), [7]);
-        assert!(known.end_due(now, |_| false).is_empty() && known.next_end().is_none());
+        assert!(known.end_due(now, |_| false).is_empty() && !known.has_ending());
         assert_eq!(known.forget(1_000_000, after), [old]);
         assert_eq!(known.strays().count(), 1);
     }

@@ -22,12 +22,12 @@ use std::{
 
 use tracing::{debug, info};
 
-use super::{Discover, Found};
+use super::{Discover, Found, Start};
 use crate::{
     reader::{
         evidence::{self, Answer},
         identity,
-        inbox::{Command, Inbox, Progress},
+        inbox::{Command, Inbox, Progress, Skip},
         inflate::{self, Look},
         kin,
         known::Number,
@@ -56,6 +56,8 @@ pub(super) struct Held {
     pub(super) originals: Vec<PathBuf>,
     /// Files that were there under such names.
     rivals: Vec<Rival>,
+    /// What to pass over if it is a file of its own.
+    skip: Option<Skip>,
     size: u64,
     grown: Instant,
     next: Instant,
@@ -109,7 +111,7 @@ impl Discover {
         let has_stray = originals.iter().any(|path| self.known.at_path(path).next().is_some());
         if rivals.is_empty() && !has_stray || self.held.len() >= HELD_MAX {
             if is_meant {
-                self.begin(found, None, None);
+                self.begin(found, None);
             }
             return;
         }
@@ -119,7 +121,7 @@ impl Discover {
         }
         let file = match File::open(found.path) {
             Ok(file) => file,
-            Err(_) if is_meant => return self.begin(found, None, None),
+            Err(_) if is_meant => return self.begin(found, None),
             Err(_) => return,
         };
         let is_there = file.metadata().is_ok_and(|metadata| {
@@ -142,6 +144,7 @@ impl Discover {
             is_meant,
             originals,
             rivals,
+            skip: self.skip(found),
             size: 0,
             grown: now,
             next: now,
@@ -228,6 +231,7 @@ impl Discover {
     fn compare(&self, held: &Held, begin: &Look, rival: &Rival) -> State {
         match rival.state {
             State::Cleared | State::Answered => return State::Cleared,
+            State::Asked(_) if rival.progress.is_gone() => return State::Answered,
             State::Asked(before) if rival.progress.has_looked_since(before) => return State::Answered,
             State::Asked(before) => return State::Asked(before),
             State::Open => (),
@@ -284,7 +288,8 @@ impl Discover {
             debug!(path = %path.display(), "file is named after another one and not its copy");
         }
         Inbox::attend(&held.progress);
-        self.assign(&found, held.lane, &held.progress, stray, Some(held.file));
+        let skip = held.skip.filter(|_| stray.is_none());
+        self.assign(&found, (held.lane, &held.progress), Start { stray, skip, file: Some(held.file) });
         if is_deleted {
             self.lanes[held.lane].push(Command::Deleted(held.id));
         }

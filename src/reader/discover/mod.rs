@@ -113,6 +113,16 @@ struct Found<'a> {
     metadata: &'a Metadata,
 }
 
+/// How reading begins in a file.
+struct Start {
+    /// The stream that it goes on with.
+    stray: Option<Stray>,
+    /// What is passed over, if it goes on with none.
+    skip: Option<Skip>,
+    /// The file, if it was opened already.
+    file: Option<File>,
+}
+
 impl Discover {
     pub(super) fn new(tasks: Vec<Matcher>, known: Known, means: Means) -> Self {
         let Means { table, stop, settings, events, watch } = means;
@@ -168,7 +178,7 @@ impl Discover {
 
     /// Whether something has to be done soon, though nothing may happen.
     fn waits_for_time(&self) -> bool {
-        !(self.leaving.is_empty() && self.held.is_empty() && self.outbox.is_empty()) || self.known.next_end().is_some()
+        !(self.leaving.is_empty() && self.held.is_empty() && self.outbox.is_empty()) || self.known.has_ending()
     }
 
     /// Follows what the kernel told; whether only a walk can tell the rest.
@@ -285,7 +295,7 @@ impl Discover {
         let name = Arc::clone(&self.tasks[task].name);
         let found = Found { id, task: &name, path, place, metadata: &metadata };
         match self.known.take(id).or_else(|| self.take_placeless(path)) {
-            Some(stray) => self.begin(&found, Some(stray), None),
+            Some(stray) => self.begin(&found, Some(stray)),
             None if self.first_walk && !self.known.is_empty() => self.unseen.push((task, path.to_owned())),
             None => self.meet(&found, true),
         }
@@ -343,11 +353,12 @@ impl Discover {
     }
 
     /// Begins to follow a file that was not tracked, with the stream that it goes on with.
-    fn begin(&mut self, found: &Found<'_>, stray: Option<Stray>, file: Option<File>) {
+    fn begin(&mut self, found: &Found<'_>, stray: Option<Stray>) {
         debug!(path = %found.path.display(), task = %found.task, known = stray.is_some(), "file appeared");
         self.track(found, stray.is_none());
+        let skip = if stray.is_none() { self.skip(found) } else { None };
         if let Some((lane, progress)) = self.tracked.get(&found.id).map(|at| (at.lane, Arc::clone(&at.progress))) {
-            self.assign(found, lane, &progress, stray, file);
+            self.assign(found, (lane, &progress), Start { stray, skip, file: None });
         }
     }
 
@@ -375,17 +386,9 @@ impl Discover {
     }
 
     /// Gives a file to its lane.
-    fn assign(
-        &mut self,
-        found: &Found<'_>,
-        lane: usize,
-        progress: &Arc<Progress>,
-        stray: Option<Stray>,
-        file: Option<File>,
-    ) {
-        let metadata = found.metadata;
+    fn assign(&mut self, found: &Found<'_>, (lane, progress): (usize, &Arc<Progress>), start: Start) {
+        let (Start { stray, skip, file }, metadata) = (start, found.metadata);
         let known = stray.map(|stray| stray.checkpoint);
-        let skip = if known.is_none() { self.skip(found) } else { None };
         progress.saw_read(skip.map_or(0, |skip| skip.end));
         known.as_ref().inspect(|known| progress.resumed(known));
         progress.saw_size(metadata.len());

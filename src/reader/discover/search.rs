@@ -86,7 +86,7 @@ impl Discover {
             let has_more = !stray.checkpoint.is_end(metadata.len());
             if let Some(task) = task_of(&stray.checkpoint.task, &self.tasks).filter(|_| has_more) {
                 let stray = self.known.take(id);
-                self.begin(&Found { id, task: &task, path, place, metadata }, stray, None);
+                self.begin(&Found { id, task: &task, path, place, metadata }, stray);
             }
             return;
         }

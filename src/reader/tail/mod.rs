@@ -165,7 +165,14 @@ impl<D: Disk> Tail<D> {
 
     /// Opens the file under its present name, if that still leads to it.
     pub(super) fn hold(&mut self) -> Hold {
-        match self.try_hold() {
+        let held = self.try_hold();
+        if held.is_err() {
+            // There is nothing to be seen where the path leads: whoever asked need not wait, and may wake it again.
+            Inbox::attend(&self.from.progress);
+            self.from.progress.looks();
+            self.from.progress.looked();
+        }
+        match held {
             Ok(()) => Hold::Open,
             Err(Stop::Io(error)) => match Errno::from_io_error(&error) {
                 Some(Errno::MFILE | Errno::NFILE) => Hold::NoDescriptor,

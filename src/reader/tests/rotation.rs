@@ -169,7 +169,7 @@ with_both_backends! {
             total += text.len();
             bench.read_until(total).await;
             if name(1).exists() {
-                compress(&name(1), &dir.join(format!("app.log.{}.gz", 10 - round)));
+                compress(&name(1), &dir.join(format!("app.log.1-{round}.z")));
             }
             fs::rename(name(0), name(1)).expect("renamed");
         }
