@@ -148,8 +148,8 @@ impl Heard {
     }
 
     /// Whether all of these lines were heard.
-    pub fn has(&self, lines: &[Vec<u8>]) -> bool {
-        let missing: Vec<&Vec<u8>> = lines.iter().filter(|line| !self.whole.contains_key(*line)).collect();
+    pub fn has<'a>(&self, lines: impl Iterator<Item = &'a Vec<u8>>) -> bool {
+        let missing: Vec<&Vec<u8>> = lines.filter(|line| !self.whole.contains_key(*line)).collect();
         if missing.is_empty() || self.parts.is_empty() {
             return missing.is_empty();
         }

@@ -159,7 +159,7 @@ impl Scene {
 
     fn is_delivered(&self) -> bool {
         let expected = self.order.iter().filter(|line| !self.lines[*line].may_be_lost);
-        self.listener.heard().has(&expected.cloned().collect::<Vec<_>>())
+        self.listener.heard().has(expected)
     }
 
     /// Waits until all lines that were written are in Kafka.
@@ -169,8 +169,8 @@ impl Scene {
 
     /// As [`Scene::delivered`], but for lines that are not whole yet.
     pub async fn delivered_but(&self, lines: &[&[u8]]) {
-        let expected: Vec<_> = self.order.iter().filter(|line| !lines.contains(&&line[..])).cloned().collect();
-        until(&format!("{}: all but some delivered", self.name), LIMIT, async || self.listener.heard().has(&expected))
+        let expected = || self.order.iter().filter(|line| !lines.contains(&&line[..]));
+        until(&format!("{}: all but some delivered", self.name), LIMIT, async || self.listener.heard().has(expected()))
             .await;
     }
 
@@ -226,6 +226,6 @@ impl Scene {
     /// Whether everything is there that has to be.
     pub fn is_complete(&self) -> bool {
         let expected = self.lines.iter().filter(|(_, fate)| !fate.may_be_lost);
-        self.listener.heard().has(&expected.map(|(line, _)| line.clone()).collect::<Vec<_>>())
+        self.listener.heard().has(expected.map(|(line, _)| line))
     }
 }

@@ -18,8 +18,8 @@ type Played = Pin<Box<dyn Future<Output = Scene>>>;
 pub type Play = (&'static str, fn(Scene) -> Played);
 
 macro_rules! scenes {
-    ($all:ident: $($room:ident::$name:ident,)*) => {
-        const $all: &[Play] = &[$((stringify!($name), |mut scene| Box::pin(async move {
+    ($($room:ident::$name:ident,)*) => {
+        const ALL: &[Play] = &[$((stringify!($name), |mut scene| Box::pin(async move {
             $room::$name(&mut scene).await;
             scene.leave().await;
             scene
@@ -28,7 +28,6 @@ macro_rules! scenes {
 }
 
 scenes! {
-    ALL:
     rotation::renamed_and_made_again_while_it_is_written,
     rotation::renamed_three_times_between_two_looks,
     rotation::renamed_three_times_while_stopped,
@@ -48,10 +47,6 @@ scenes! {
     lines::directories_that_come_and_go,
     logrotate::by_renaming,
     logrotate::by_renaming_with_dates,
-}
-
-scenes! {
-    AWAITED:
     truncation::copied_and_truncated_under_load_with_the_same_beginning_each_time,
     truncation::copied_and_truncated_while_stopped,
     logrotate::by_renaming_and_compressing,
@@ -65,8 +60,7 @@ scenes! {
 /// All scenes, or with `IT_SCENES` those whose names contain it.
 pub fn chosen() -> Vec<Play> {
     let wanted = std::env::var("IT_SCENES").unwrap_or_default();
-    let awaited = std::env::var_os("IT_AWAITED").map_or(&[][..], |_| AWAITED);
-    ALL.iter().chain(awaited).filter(|(name, _)| name.contains(&wanted)).copied().collect()
+    ALL.iter().filter(|(name, _)| name.contains(&wanted)).copied().collect()
 }
 
 /// Plays them at the same time.
