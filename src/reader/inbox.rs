@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{identity, succession::Succession};
+use super::{identity, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -35,6 +35,8 @@ pub(super) struct Assignment {
     pub(super) is_void: bool,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
+    /// How its text is taken apart.
+    pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
 }
 

@@ -388,6 +388,8 @@ impl Discover {
     /// Gives a file to its lane.
     fn assign(&mut self, found: &Found<'_>, (lane, progress): (usize, &Arc<Progress>), start: Start) {
         let (Start { stray, skip, file }, metadata) = (start, found.metadata);
+        // Every file is found for a task that the reader was started with.
+        let Some(task) = self.tasks.iter().find(|task| task.name == *found.task) else { return };
         let known = stray.map(|stray| stray.checkpoint);
         progress.saw_read(skip.map_or(0, |skip| skip.end));
         known.as_ref().inspect(|known| progress.resumed(known));
@@ -403,7 +405,8 @@ impl Discover {
             place: found.place,
             known,
             skip,
-            unpack: self.tasks.iter().any(|task| task.name == *found.task && task.unpack),
+            unpack: task.unpack,
+            reading: Arc::clone(&task.reading),
             file,
             is_void: false,
             progress: Arc::clone(progress),

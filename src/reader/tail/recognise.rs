@@ -17,13 +17,14 @@ use crate::{
         inflate::{self, Look},
         known::Stray,
     },
-    record::{Checkpoint, Form, Head, Origin, Place, Stream, TailMark},
+    record::{Checkpoint, Head, Origin, Place, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
     /// Recognises a file that was just opened, if it was not open before.
     pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
         let size = file.metadata()?.len();
+        self.from.progress.saw_size(size);
         if self.origin.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
             self.recognise(&file, &look, size, context).await?;
@@ -74,7 +75,7 @@ impl<D: Disk> Tail<D> {
     /// Passes over what of a file is older than anyone cares for, up to the beginning of a line.
     fn skip(&mut self, file: &File, skip: Skip, context: &Context) -> io::Result<()> {
         let limit = context.settings.line_bytes_max as u64;
-        let (offset, in_line) = evidence::line_begin(file, skip.end, limit)?;
+        let (offset, in_line) = evidence::line_begin(file, skip.end, limit, self.from.reading.newline())?;
         self.mark.in_line = in_line;
         self.skip_to(offset, skip, context);
         Ok(())
@@ -137,7 +138,7 @@ impl<D: Disk> Tail<D> {
 
     fn set_origin(&mut self, stream: Stream) {
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
+        self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
     }
 
     pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {

@@ -13,8 +13,8 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Compression, Event, Io, Reader, Settings, StartAt, Task};
-use crate::record::{Block, Budget, Checkpoint, Part, Stream, TailMark};
+use super::{Compression, Event, Io, Multiline, Reader, Settings, StartAt, Task};
+use crate::record::{Block, Budget, Charset, Checkpoint, Part, Stream, TailMark};
 
 /// A reader, and everything that it said, checked as it comes.
 struct Bench {
@@ -26,6 +26,8 @@ struct Bench {
     start_at: StartAt,
     ignore_older: Option<Duration>,
     compression: Compression,
+    charset: Charset,
+    multiline: Option<Multiline>,
     streams: HashMap<Stream, Checkpoint>,
     text: HashMap<Stream, Vec<u8>>,
     parts: Vec<(Part, usize)>,
@@ -56,6 +58,8 @@ impl Bench {
             start_at: StartAt::Beginning,
             ignore_older: None,
             compression: Compression::Auto,
+            charset: Charset::UTF_8,
+            multiline: None,
             streams: HashMap::new(),
             text: HashMap::new(),
             parts: Vec::new(),
@@ -68,7 +72,8 @@ impl Bench {
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
         let exclude = vec!["*.gz".to_owned()];
         let (start_at, ignore_older, compression) = (self.start_at, self.ignore_older, self.compression);
-        let task = Task { exclude, start_at, ignore_older, compression, ..Task::new("t", paths) };
+        let (charset, multiline) = (self.charset, self.multiline.clone());
+        let task = Task { exclude, start_at, ignore_older, compression, charset, multiline, ..Task::new("t", paths) };
         self.opened.clear();
         let (sender, receiver) = mpsc::channel(8);
         let known = self.streams.values().cloned().collect();
@@ -194,6 +199,7 @@ macro_rules! with_both_backends {
 }
 
 mod cuts;
+mod forms;
 mod packed;
 
 with_both_backends! {

@@ -2,6 +2,7 @@
 //! who read them, with both backends. Whatever happens, every byte that anybody could have read comes, unaltered, and
 //! no line under two identities.
 //!
+//! A copy or a compressed file that was renamed again may come twice, unless `MODEL_STRICT` is set.
 //! `MODEL_CASES` (3 sequences on each of 8 threads) and `MODEL_SEED` (0) make it the long form. A sequence that
 //! failed is made shorter and kept in `proptest-regressions`; those that were understood stand in `known.rs`.
 

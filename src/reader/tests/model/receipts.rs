@@ -135,7 +135,8 @@ impl Receipts {
                 return Err(format!("lost: run {run}, {} bytes from {first} to {last}: {text:?}", missing.len()));
             }
         }
-        for (run, documents) in self.documents() {
+        let strict = std::env::var_os("MODEL_STRICT").is_some();
+        for (run, documents) in self.documents().into_iter().filter(|(run, _)| strict || !world.runs[*run].doubtful) {
             once(run, &documents)?;
         }
         Ok(())

@@ -20,6 +20,11 @@ pub(super) struct Run {
     pub(super) text: Vec<u8>,
     /// The bytes that nobody could read any more when the last file that held them went.
     pub(super) lost: Vec<bool>,
+    /// Its file is not the one that it was written into.
+    made_anew: bool,
+    /// Its file is a copy, or was compressed, and has got another name since: if that happens faster than anybody can
+    /// look, nothing tells what it was made from, and it may come twice.
+    pub(super) doubtful: bool,
 }
 
 /// How a rotated file is kept.
@@ -160,6 +165,9 @@ impl World {
         assert!(self.slots[KEPT].is_none(), "the oldest file was deleted before");
         for slot in (1..KEPT).rev().filter(|slot| self.slots[*slot].is_some()).collect::<Vec<_>>() {
             let from = self.path(slot);
+            if let Some(held) = self.slots[slot] {
+                self.runs[held.run].doubtful |= self.runs[held.run].made_anew;
+            }
             self.slots[slot + 1] = self.slots[slot].take();
             fs::rename(from, self.path(slot + 1)).expect("it is there");
         }
@@ -180,6 +188,7 @@ impl World {
         self.late = None;
         fs::copy(self.path(0), self.path(1)).expect("it is there");
         self.slots[1] = Some(held);
+        self.runs[held.run].made_anew = true;
         self.truncate();
     }
 
@@ -211,6 +220,7 @@ impl World {
         let path = self.path(slot);
         let Some(held) = self.slots[slot].as_mut().filter(|held| held.form == Form::Plain) else { return };
         held.form = form;
+        self.runs[held.run].made_anew = true;
         self.late.take_if(|(run, _)| *run == held.run);
         let (program, arguments): (_, &[&str]) = match form {
             Form::Gzip => ("gzip", &["-f"]),
