@@ -58,5 +58,7 @@ const KNOWN: &[(&str, u64, bool, &[Op])] = &[
 
 /// The sequences, with their names.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Case)> {
-    KNOWN.iter().map(|(name, seed, banner, ops)| (*name, Case { seed: *seed, banner: *banner, ops: ops.to_vec() }))
+    KNOWN.iter().map(|(name, seed, banner, ops)| {
+        (*name, Case { seed: *seed, banner: *banner, is_strict: true, ops: ops.to_vec() })
+    })
 }

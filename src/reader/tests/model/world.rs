@@ -20,11 +20,9 @@ pub(super) struct Run {
     pub(super) text: Vec<u8>,
     /// The bytes that nobody could read any more when the last file that held them went.
     pub(super) lost: Vec<bool>,
-    /// Its file is not the one that it was written into.
-    made_anew: bool,
-    /// Its file is a copy, or was compressed, and has got another name since: if that happens faster than anybody can
-    /// look, nothing tells what it was made from, and it may come twice.
-    pub(super) doubtful: bool,
+    /// Its file is a copy, or was compressed. If it gets other names faster than anybody can look, nothing tells what
+    /// it was made from, and it is read as a file of its own.
+    pub(super) made_anew: bool,
 }
 
 /// How a rotated file is kept.
@@ -165,9 +163,6 @@ impl World {
         assert!(self.slots[KEPT].is_none(), "the oldest file was deleted before");
         for slot in (1..KEPT).rev().filter(|slot| self.slots[*slot].is_some()).collect::<Vec<_>>() {
             let from = self.path(slot);
-            if let Some(held) = self.slots[slot] {
-                self.runs[held.run].doubtful |= self.runs[held.run].made_anew;
-            }
             self.slots[slot + 1] = self.slots[slot].take();
             fs::rename(from, self.path(slot + 1)).expect("it is there");
         }
