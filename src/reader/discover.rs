@@ -257,6 +257,7 @@ impl Discover {
             known,
             skip,
             unpack: task.unpack,
+            reading: Arc::clone(&task.reading),
             progress: Arc::clone(&progress),
         };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));
