@@ -397,8 +397,9 @@ fn a_long_line_that_no_broker_takes_becomes_parts_that_are_always_the_same() {
     ] {
         let is_ended = matches!(part, Part::Whole | Part::Last);
         let text = if is_ended { &line[..] } else { &line[..line.len() - 1] };
-        let mut batches = batcher(960 << 10).push(block(1, 70, text, part), Instant::now());
-        let Some(Split::Halves(halves)) = batches.pop().map(split) else { panic!("it is long enough") };
+        let mut batcher = batcher(960 << 10);
+        assert!(batcher.push(block(1, 70, text, part), Instant::now()).is_empty());
+        let Some(Split::Halves(halves)) = batcher.seal().map(split) else { panic!("it is long enough") };
         let mut offset = 70;
         for (half, part) in halves.iter().zip(parts) {
             let (meta, piece) = unpack(&half.packed).expect("its own packing");
