@@ -16,6 +16,7 @@ mod aside;
 mod consumer;
 mod error;
 mod held;
+mod history;
 mod lag;
 mod partitions;
 mod producer;
@@ -26,6 +27,7 @@ mod voice;
 
 pub use consumer::{Committer, Consumer, Event, Record};
 pub use error::KafkaError;
+pub use history::{Extent, Past, Reach, newest};
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
 pub use rebalance::{Assignment, AssignmentId, Release};
 pub use settings::Settings;

@@ -132,6 +132,14 @@ impl Settings {
         Ok(config)
     }
 
+    /// The configuration of a client that reads what a topic got last. It joins no group, though librdkafka wants one named.
+    pub(super) fn history(&self) -> Result<ClientConfig, KafkaError> {
+        let mut config = self.consumer("logdrive-history")?;
+        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        config.set("queued.max.messages.kbytes", "4096");
+        Ok(config)
+    }
+
     fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<ClientConfig, KafkaError> {
         for name in self.settings.keys() {
             if let Some((_, why)) = FIXED.iter().find(|(names, _)| names.contains(&name.as_str())) {

@@ -3,6 +3,7 @@
 
 mod rig;
 
+mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
