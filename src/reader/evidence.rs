@@ -81,7 +81,7 @@ pub(super) fn begins_with(file: &File, text: &[u8]) -> io::Result<bool> {
 }
 
 /// Whether a file begins with what `head` is a hash of.
-fn has_head(file: &File, head: Head) -> io::Result<bool> {
+pub(super) fn has_head(file: &File, head: Head) -> io::Result<bool> {
     let mut text = vec![0; usize::from(head.bytes)];
     Ok(fill(file, &mut text, 0)? && (text.is_empty() || Head::of(&text) == head))
 }

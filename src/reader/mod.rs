@@ -25,6 +25,7 @@ mod multiline;
 mod pattern;
 mod pread;
 mod reading;
+mod retrace;
 mod ring;
 mod succession;
 mod table;
@@ -44,6 +45,7 @@ use tracing::info;
 pub use identity::seed;
 pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
+pub use retrace::{Found, Trace, examine, find_again, position};
 
 use self::{
     context::Context,
