@@ -19,13 +19,16 @@ use crate::rig::kafka;
 /// Where a line stood: its stream, and where the documents begin and end that it became.
 pub type Place = (Stream, Vec<(u64, u64)>);
 
+/// Parts of lines by their offsets.
+type Parts = BTreeMap<u64, Vec<(Part, Vec<u8>)>>;
+
 /// Everything that was heard so far.
 #[derive(Default)]
 pub struct Heard {
     /// Whole lines, without their newlines, and where they stood.
     whole: HashMap<Vec<u8>, HashSet<Place>>,
     /// Parts of lines, by stream and offset; more than one text only if an offset had several.
-    parts: HashMap<Stream, BTreeMap<u64, Vec<(Part, Vec<u8>)>>>,
+    parts: HashMap<Stream, Parts>,
     /// What was heard of each stream: its partition, how far, and each document.
     streams: HashMap<Stream, Told>,
     faults: Vec<String>,
@@ -169,7 +172,7 @@ impl Heard {
 }
 
 /// A line from its first part on, as far as its parts go.
-fn joined(parts: &BTreeMap<u64, Vec<(Part, Vec<u8>)>>, start: u64, first: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
+fn joined(parts: &Parts, start: u64, first: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
     let mut line = first.to_vec();
     let mut end = start + line.len() as u64;
     let mut documents = vec![(start, end)];

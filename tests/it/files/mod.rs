@@ -167,7 +167,10 @@ async fn direct(
 
 /// Lets Kafka take nothing for two to four seconds, again and again, until the scenes are over.
 async fn pauses(wanted: bool, broker: &Broker, mut dice: Dice, mut over: oneshot::Receiver<()>) {
-    while wanted {
+    if !wanted {
+        return;
+    }
+    loop {
         let paused = broker.pause();
         let left = timeout(Duration::from_millis(dice.within(2_000..4_000)), &mut over).await;
         drop(paused);

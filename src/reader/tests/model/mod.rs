@@ -183,7 +183,8 @@ async fn delete(slot: usize, world: &mut World, sink: &mut Sink) -> Checked {
     }
     world.delete(slot);
     // It was open a moment ago; if it was closed since, then in the moment before there was more to read.
-    if !world.holds(held.run) && !(sink.runs() && world.is_open(inode)) {
+    let is_held = sink.runs() && world.is_open(inode);
+    if !world.holds(held.run) && !is_held {
         sink.receipts.lose(world, held.run, !sink.runs());
     }
     Ok(())

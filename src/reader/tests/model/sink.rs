@@ -117,7 +117,7 @@ impl Sink {
         for (number, block) in life.under_way {
             let roll = self.roll();
             let gone = cut_off.entry(block.origin.stream).or_default();
-            *gone |= roll % 4 == 0;
+            *gone |= roll.is_multiple_of(4);
             if !*gone {
                 self.receipts.settle(number, Fate::Safe);
             }
@@ -167,7 +167,7 @@ impl Sink {
             life.keeper.settle(&block.span()).map_err(|error| format!("{error}: {:?}", block.span()))?;
             self.receipts.settle(number, Fate::Safe);
         }
-        if other % 8 == 0 {
+        if other.is_multiple_of(8) {
             save(&mut self.saved, &mut life.keeper);
         }
         Ok(())
