@@ -11,7 +11,6 @@
 
 mod agent;
 mod heard;
-mod limits;
 mod scene;
 mod scenes;
 
