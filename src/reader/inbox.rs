@@ -1,6 +1,7 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
+    fs::{File, Metadata},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{reading::Reading, succession::Succession};
+use super::{identity, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -22,16 +23,28 @@ pub(super) struct Assignment {
     pub(super) succession: Succession,
     pub(super) task: Arc<str>,
     pub(super) path: Arc<Path>,
+    /// Empty for a file that is known by its path and its content alone.
     pub(super) place: Place,
     /// What was remembered of the file; none if it was never seen.
     pub(super) known: Option<Checkpoint>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// The file, if it was opened already.
+    pub(super) file: Option<File>,
+    /// The path leads to another file, and discovery will say to which one; nothing is read before.
+    pub(super) is_void: bool,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
     /// How its text is taken apart.
     pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
+}
+
+impl Assignment {
+    /// Whether the file is the one that `metadata` describes, as far as its place tells.
+    pub(super) fn is_at(&self, metadata: &Metadata) -> bool {
+        self.place == Place::default() || self.place == identity::place(metadata)
+    }
 }
 
 /// Why a file that was never seen is begun at its end.
@@ -52,6 +65,11 @@ pub(super) struct Progress {
     read: AtomicU64,
     /// The file's size when it was last seen.
     size: AtomicU64,
+    /// How often the lane began to look at the file, and which of these looks is done.
+    begun: AtomicU64,
+    done: AtomicU64,
+    /// The lane has let the file go.
+    gone: AtomicBool,
     /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
     packed: AtomicBool,
 }
@@ -93,6 +111,36 @@ impl Progress {
         self.packed.store(false, Ordering::Relaxed);
         self.read.store(0, Ordering::Relaxed);
         self.size.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes that the lane looks at the file now.
+    pub(super) fn looks(&self) {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that the lane has looked: if the file held something else, its old stream was handed over.
+    pub(super) fn looked(&self) {
+        self.done.store(self.begun.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Notes that the lane lets the file go; its stream was handed over.
+    pub(super) fn let_go(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
+    /// Whether the lane has let the file go.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// How often the lane has begun to look.
+    pub(super) fn looks_begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether the lane has looked since `before`, a number of looks begun.
+    pub(super) fn has_looked_since(&self, before: u64) -> bool {
+        self.done.load(Ordering::Acquire) > before
     }
 
     pub(super) fn read(&self) -> u64 {

@@ -29,11 +29,10 @@ use super::{
     context::Context,
     disk::Disk,
     farewell::{self, Held},
-    identity,
     inbox::{Assignment, Inbox},
     inflate::Packing,
 };
-use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
+use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
 
 /// A file that comes back from its turn.
 pub(super) struct Turned<D: Disk> {
@@ -191,7 +190,14 @@ impl<D: Disk> Tail<D> {
 
     /// Opens the file under its present name, if that still leads to it.
     pub(super) fn hold(&mut self) -> Hold {
-        match self.try_hold() {
+        let held = self.try_hold();
+        if held.is_err() {
+            // There is nothing to be seen where the path leads: whoever asked need not wait, and may wake it again.
+            Inbox::attend(&self.from.progress);
+            self.from.progress.looks();
+            self.from.progress.looked();
+        }
+        match held {
             Ok(()) => Hold::Open,
             Err(Stop::Io(error)) => match Errno::from_io_error(&error) {
                 Some(Errno::MFILE | Errno::NFILE) => Hold::NoDescriptor,
@@ -202,9 +208,13 @@ impl<D: Disk> Tail<D> {
     }
 
     fn try_hold(&mut self) -> Result<(), Stop> {
-        let file = File::open(&self.from.path)?;
+        let file = match self.from.file.take() {
+            Some(file) => file,
+            None if self.from.is_void => return Err(Stop::Elsewhere),
+            None => File::open(&self.from.path)?,
+        };
         let metadata = file.metadata()?;
-        if identity::place(&metadata) != self.from.place {
+        if !self.from.is_at(&metadata) {
             return Err(Stop::Elsewhere);
         }
         self.from.progress.saw_size(metadata.len());
@@ -254,6 +264,7 @@ impl<D: Disk> Tail<D> {
     /// Reads once and sends what is whole. The buffer comes back to be used again.
     pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
         Inbox::attend(&self.from.progress);
+        self.from.progress.looks();
         let outcome = tokio::select! {
             biased;
             done = self.read_and_send(&mut buffer, context) => match done {
@@ -265,6 +276,13 @@ impl<D: Disk> Tail<D> {
             },
             () = halt.notified() => Outcome::Halted,
         };
+        // Where inodes say nothing, only opening the path tells whether it still leads to the same file.
+        if matches!(outcome, Outcome::Quiet) && self.from.place == Place::default() {
+            self.close();
+        }
+        if !matches!(outcome, Outcome::Closed | Outcome::Halted) {
+            self.from.progress.looked();
+        }
         Turned { tail: self, buffer, outcome }
     }
 
