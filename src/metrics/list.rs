@@ -19,7 +19,7 @@ metrics! {
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");
-    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too long or had no newline in time.");
+    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too_long, were too_large for the broker, or had no_newline in time.");
     UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
     FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining, failed.");
     ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, skipped, renamed, truncated, copied, reused, deleted, forgotten, damaged.");
