@@ -14,8 +14,8 @@ use crate::{
     checkpoint::Keeper,
     config::Agent,
     kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
-    metrics::{self, Counter, Gauge, list},
-    reader::Event,
+    metrics::{self, Counter, list},
+    reader::{Event, Status},
     record::{Block, Permit, Span, Stream, TailMark},
 };
 
@@ -44,7 +44,6 @@ struct Lane {
     in_flight: u64,
     acknowledged_bytes: Counter,
     acknowledged_lines: Counter,
-    unread: Gauge,
 }
 
 /// Everything between the reader and Kafka.
@@ -239,12 +238,11 @@ impl Belt {
         self.refused.push_back((Instant::now() + REFUSED_AGAIN, again));
     }
 
-    /// Sets the metrics of how far behind each task is: what was not read, and what was and is not safe.
-    pub(super) fn report(&self, unread: &HashMap<Arc<str>, (usize, u64)>) {
+    /// Sets the metrics of how each task's files stand, and how far behind it is: what was not read, and what was
+    /// and is not safe.
+    pub(super) fn report(&self, status: &HashMap<Arc<str>, Status>) {
         for (task, lane) in &self.tasks {
-            let (files, bytes) = unread.get(task).copied().unwrap_or_default();
-            lane.unread.set((bytes + lane.in_flight) as f64);
-            metrics::gauge(&list::FILES, &[task, "followed"]).set(files as f64);
+            status.get(task).copied().unwrap_or_default().report(task, lane.in_flight);
         }
     }
 }
@@ -256,7 +254,6 @@ impl Lane {
             in_flight: 0,
             acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[task]),
             acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[task]),
-            unread: metrics::gauge(&list::UNREAD_BYTES, &[task]),
         }
     }
 }

@@ -19,10 +19,11 @@ use tracing::{debug, warn};
 
 use super::{
     StartAt, identity,
-    inbox::{Assignment, Command, Inbox, Progress, Skip},
+    inbox::{Assignment, Command, Inbox, Skip},
     known::Known,
     matcher::Matcher,
     pattern::Visit,
+    progress::Progress,
     table::Table,
     watch::{Change, Watch},
 };
@@ -244,7 +245,7 @@ impl Discover {
         // Untouched since its checkpoint and read to its end: nothing to open it for.
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
         let idle = known.as_ref().is_some_and(|known| known.is_end(metadata.len()) && modified_ms < known.updated_ms);
-        let lane = (id.0 % self.lanes.len() as u128) as usize;
+        let lane = task.lane(id, self.lanes.len());
         self.table.insert(id, &task.name, &progress);
         self.tracked.insert(id, Tracked { names: Vec::new(), lane, progress: Arc::clone(&progress), walk: self.walk });
         let name: Arc<Path> = path.into();
@@ -254,6 +255,7 @@ impl Discover {
             task: Arc::clone(&task.name),
             path: Arc::clone(&name),
             place: identity::place(metadata),
+            born_ns: identity::born_ns(metadata),
             known,
             skip,
             unpack: task.unpack,
@@ -265,6 +267,8 @@ impl Discover {
             self.follow_link(id, path);
         }
         if !idle && metadata.len() > 0 {
+            // What was not read of it is as old as that at least.
+            progress.fell_behind(modified_ms);
             self.lanes[lane].wake(id, &progress);
         }
         metrics::counter(&list::ROTATIONS, &[&task.name, "appeared"]).increment(1);
@@ -330,7 +334,6 @@ impl Discover {
         if let Some(tracked) = self.tracked.get(&id).filter(|tracked| tracked.names.is_empty()) {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.tracked.remove(&id);
-            self.table.remove(id);
         }
     }
 

@@ -22,15 +22,17 @@ use futures::{
 };
 use tokio::{
     sync::Notify,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     context::Context,
     disk::Disk,
     farewell::{self, Held},
     inbox::{Command, Inbox, Later},
+    progress::Standing,
+    schedule::{Grant, Rules, Schedule},
     tail::{Hold, Outcome, Tail, Turned},
 };
 use crate::record::{FileId, TailMark};
@@ -49,7 +51,7 @@ pub(super) struct Lane<D: Disk> {
     away: HashMap<FileId, Away>,
     turns: FuturesUnordered<LocalBoxFuture<'static, Turned<D>>>,
     /// Open files that have something to read.
-    ready: VecDeque<FileId>,
+    ready: Schedule,
     /// Files that would be ready if there were a descriptor for them.
     waiting: VecDeque<FileId>,
     /// Open files that were read to their ends, by when; the first ones are closed first.
@@ -65,6 +67,7 @@ pub(super) struct Lane<D: Disk> {
 
 /// A file in its turn.
 struct Away {
+    grant: Option<Grant>,
     since: Instant,
     /// Ends the turn early, for a file that is given up.
     halt: Rc<Notify>,
@@ -75,14 +78,14 @@ struct Away {
 }
 
 impl<D: Disk> Lane<D> {
-    pub(super) fn new(context: Context, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(context: Context, rules: Rules, inbox: Arc<Inbox>) -> Self {
         Self {
+            ready: Schedule::new(rules, context.quantum()),
             context: Rc::new(context),
             inbox,
             tails: HashMap::new(),
             away: HashMap::new(),
             turns: FuturesUnordered::new(),
-            ready: VecDeque::new(),
             waiting: VecDeque::new(),
             quiet: BTreeSet::new(),
             minded: HashSet::new(),
@@ -112,6 +115,7 @@ impl<D: Disk> Lane<D> {
     async fn rest(&mut self, tick: &mut Interval) {
         let stop = self.context.stop.clone();
         let minds_time = self.open > 0 || !self.waiting.is_empty();
+        let due = self.ready.due().filter(|_| self.turns.len() < FILES_AT_ONCE);
         tokio::select! {
             biased;
             () = stop.cancelled() => (),
@@ -124,6 +128,7 @@ impl<D: Disk> Lane<D> {
                 }
             }
             () = self.inbox.wait() => (),
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => (),
         }
     }
 
@@ -144,6 +149,7 @@ impl<D: Disk> Lane<D> {
             Command::Wake(_) => self.wake(id),
             Command::Renamed(_, path) => {
                 if let Some(tail) = self.tails.get_mut(&id) {
+                    tail.from.progress.lost_a_name();
                     tail.rename(path);
                     self.wake(id);
                 }
@@ -160,10 +166,20 @@ impl<D: Disk> Lane<D> {
         }
         tail.queued = true;
         if tail.is_open() {
-            self.ready.push_back(id);
+            self.ready.push(id, &tail.from.task, tail.from.born_ns);
         } else if !self.waiting.is_empty() || !self.has_room() || !self.hold(id) {
-            self.waiting.push_back(id);
+            self.wait(id);
         }
+    }
+
+    /// Puts a file aside until there is a descriptor for it.
+    fn wait(&mut self, id: FileId) {
+        let Some(tail) = self.tails.get(&id) else { return };
+        tail.from.progress.stands(Standing::Waiting);
+        if self.waiting.is_empty() {
+            debug!(path = %tail.from.path.display(), open = self.open, "files wait for a descriptor");
+        }
+        self.waiting.push_back(id);
     }
 
     /// Opens a file that is in line, for which there is room; false if the system has no descriptor for it.
@@ -173,7 +189,7 @@ impl<D: Disk> Lane<D> {
         match tail.hold() {
             Hold::Open => {
                 self.open += 1;
-                self.ready.push_back(id);
+                self.ready.push(id, &tail.from.task, tail.from.born_ns);
             }
             Hold::NoDescriptor => return false,
             Hold::Not(outcome) => {
@@ -220,6 +236,7 @@ impl<D: Disk> Lane<D> {
     fn deleted(&mut self, id: FileId) {
         let Some(tail) = self.tails.get_mut(&id) else { return };
         tail.deleted = Some(Instant::now());
+        tail.from.progress.lost_a_name();
         if tail.is_open() {
             self.minded.insert(id);
             self.wake(id);
@@ -231,22 +248,25 @@ impl<D: Disk> Lane<D> {
     /// One quantum for each of the first ready files.
     fn begin_turns(&mut self) {
         while self.turns.len() < FILES_AT_ONCE {
-            let Some(id) = self.ready.pop_front() else { break };
+            let Some(grant) = self.ready.pop(Instant::now()) else { break };
+            let id = grant.file;
             // A file that was given up is not there any more, or in line a second time.
             if !self.tails.get(&id).is_some_and(|tail| tail.queued && tail.is_open()) {
+                self.ready.give_back(&grant, 0, Instant::now());
                 continue;
             }
             let Some(tail) = self.tails.remove(&id) else { continue };
-            let (halt, context) = (self.leave(&tail), Rc::clone(&self.context));
+            let (halt, context) = (self.leave(&tail, Some(grant)), Rc::clone(&self.context));
             let buffer = self.buffers.pop().unwrap_or_default();
             self.turns.push(async move { tail.turn(buffer, &context, &halt).await }.boxed_local());
         }
     }
 
     /// Notes that a file is away from now on; what ends its turn early.
-    fn leave(&mut self, tail: &Tail<D>) -> Rc<Notify> {
+    fn leave(&mut self, tail: &Tail<D>, grant: Option<Grant>) -> Rc<Notify> {
         let halt = Rc::new(Notify::new());
         let away = Away {
+            grant,
             since: Instant::now(),
             halt: Rc::clone(&halt),
             held: tail.held(),
@@ -259,13 +279,16 @@ impl<D: Disk> Lane<D> {
 
     /// Takes a file back after its turn.
     fn conclude(&mut self, turned: Turned<D>) {
-        let Turned { mut tail, buffer, outcome } = turned;
+        let Turned { mut tail, buffer, outcome, sent } = turned;
         let usual = self.context.quantum() + TailMark::BYTES_MAX;
         if (1..=usual).contains(&buffer.capacity()) && self.buffers.len() < FILES_AT_ONCE {
             self.buffers.push(buffer);
         }
         let id = tail.from.id;
         let away = self.away.remove(&id);
+        if let Some(grant) = away.as_ref().and_then(|away| away.grant.as_ref()) {
+            self.ready.give_back(grant, sent, Instant::now());
+        }
         if away.as_ref().is_some_and(|away| away.held.is_some()) && !tail.is_open() {
             self.open -= 1;
         }
@@ -286,9 +309,17 @@ impl<D: Disk> Lane<D> {
         let again = matches!(outcome, Outcome::More);
         let gone = tail.deleted.is_some() && !tail.is_open();
         match outcome {
-            Outcome::More => tail.failed = None,
+            Outcome::More => {
+                tail.failed = None;
+                if tail.from.progress.wants_sample() {
+                    tail.see_size();
+                }
+            }
             Outcome::Quiet => {
                 tail.failed = None;
+                if !tail.unended {
+                    tail.from.progress.caught_up();
+                }
                 if tail.needs_minding() {
                     self.minded.insert(id);
                 } else if tail.is_open() {
@@ -299,6 +330,7 @@ impl<D: Disk> Lane<D> {
             Outcome::Elsewhere => (),
             Outcome::Failed(error) => {
                 self.close(&mut tail);
+                tail.from.progress.stands(Standing::Failed);
                 self.context.counters(&tail.from.task).failed.increment(1);
                 if tail.failed.replace(error.kind()) != Some(error.kind()) {
                     warn!(
@@ -402,6 +434,7 @@ impl<D: Disk> Lane<D> {
         }
         tail.see_size();
         self.close(&mut tail);
+        self.context.table.remove(id, &tail.from.progress);
         let counters = self.context.counters(&tail.from.task);
         counters.happened("deleted");
         let unread = tail.from.progress.unread();
@@ -411,7 +444,7 @@ impl<D: Disk> Lane<D> {
         }
         let Some(parting) = tail.parting() else { return };
         self.context.table.part(parting);
-        self.leave(&tail);
+        self.leave(&tail, None);
         let context = Rc::clone(&self.context);
         self.turns.push(async move { tail.end(&context).await }.boxed_local());
     }

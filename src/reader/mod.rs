@@ -22,7 +22,11 @@ mod limits;
 mod matcher;
 mod pattern;
 mod pread;
+mod progress;
+mod rate;
 mod ring;
+mod schedule;
+mod status;
 mod succession;
 mod table;
 mod tail;
@@ -40,10 +44,11 @@ use tracing::info;
 
 pub use identity::seed;
 pub use pattern::{PatternError, check_pattern, count_matches};
+pub use status::Status;
 
 use self::{
     context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
-    ring::Ring, table::Table, watch::Watch,
+    ring::Ring, schedule::Rules, table::Table, watch::Watch,
 };
 use crate::{
     metrics::{self, list},
@@ -280,6 +285,7 @@ impl Reader {
         let mut threads = Vec::new();
         let lanes = lane_count(settings.lanes);
         let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        let rules = Rules::new(settings.rate, tasks, settings.block_bytes);
         for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
@@ -292,8 +298,9 @@ impl Reader {
                 Arc::clone(&table),
                 &names,
             );
+            let rules = rules.clone();
             let thread = thread::Builder::new().name(format!("lane-{index}"));
-            threads.push(thread.spawn(move || run_lane(uring, context, inbox))?);
+            threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);
         }
         threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
         Ok(Self { stop, wake, threads, table })
@@ -316,10 +323,10 @@ impl Reader {
         let _ = joined.await;
     }
 
-    /// For each task, how many files there are and how many of their bytes were not read yet.
+    /// How each task's files stand; a task without files is not in it.
     #[must_use]
-    pub fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
-        self.table.unread()
+    pub fn status(&self) -> HashMap<Arc<str>, Status> {
+        self.table.status()
     }
 }
 
@@ -345,11 +352,11 @@ fn probe_ring() -> io::Result<()> {
     probe.join().unwrap_or_else(|_| Err(io::Error::other("the probe for io_uring panicked")))
 }
 
-fn run_lane(uring: bool, context: Context, inbox: Arc<Inbox>) {
+fn run_lane(uring: bool, context: Context, rules: Rules, inbox: Arc<Inbox>) {
     let started = if uring {
-        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, inbox).run()))
+        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, rules, inbox).run()))
     } else {
-        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, inbox).run()))
+        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, rules, inbox).run()))
     };
     if let Err(error) = started {
         tracing::error!(error = %error, "a lane could not start; raise the limits of open files and locked memory");

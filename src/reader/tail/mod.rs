@@ -24,6 +24,7 @@ use super::{
     identity,
     inbox::{Assignment, Inbox},
     inflate::Packing,
+    progress::Standing,
 };
 use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
 
@@ -32,6 +33,8 @@ pub(super) struct Turned<D: Disk> {
     pub(super) tail: Tail<D>,
     pub(super) buffer: Vec<u8>,
     pub(super) outcome: Outcome,
+    /// How many bytes of text went out.
+    pub(super) sent: usize,
 }
 
 /// What opening a file came to.
@@ -183,6 +186,7 @@ impl<D: Disk> Tail<D> {
             return Err(Stop::Elsewhere);
         }
         self.from.progress.saw_size(metadata.len());
+        self.from.progress.stands(Standing::Open);
         self.held = Some(file);
         self.active = Instant::now();
         Ok(())
@@ -196,6 +200,7 @@ impl<D: Disk> Tail<D> {
     /// Lets go of the descriptor; the file is opened again when there is something to read.
     pub(super) fn close(&mut self) {
         (self.held, self.file) = (None, None);
+        self.from.progress.stands(Standing::Idle);
         if let Some(packed) = &mut self.packed {
             packed.pause();
         }
@@ -213,10 +218,10 @@ impl<D: Disk> Tail<D> {
         Some(Held { descriptor, place: self.from.place })
     }
 
-    /// Notes how large the open file is, for what is left of it.
+    /// Notes how large the open file is, for what is left of it, and how old that is.
     pub(super) fn see_size(&self) {
         if let Some(size) = self.held().and_then(farewell::size) {
-            self.from.progress.saw_size(size);
+            self.from.progress.sample(size);
         }
     }
 
@@ -229,6 +234,7 @@ impl<D: Disk> Tail<D> {
     /// Reads once and sends what is whole. The buffer comes back to be used again.
     pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
         Inbox::attend(&self.from.progress);
+        let before = (self.stream(), self.offset);
         let outcome = tokio::select! {
             biased;
             done = self.read_and_send(&mut buffer, context) => match done {
@@ -240,7 +246,8 @@ impl<D: Disk> Tail<D> {
             },
             () = halt.notified() => Outcome::Halted,
         };
-        Turned { tail: self, buffer, outcome }
+        let sent = if before.0 == self.stream() { self.offset.saturating_sub(before.1) } else { 0 };
+        Turned { tail: self, buffer, outcome, sent: sent as usize }
     }
 
     /// The last turn: tells that nothing more will come.
@@ -249,7 +256,7 @@ impl<D: Disk> Tail<D> {
             // If nobody takes events any more, the lane is about to end.
             let _ = context.send(Event::Ended(stream)).await;
         }
-        Turned { tail: self, buffer: Vec::new(), outcome: Outcome::Over }
+        Turned { tail: self, buffer: Vec::new(), outcome: Outcome::Over, sent: 0 }
     }
 
     /// Whether there is more to read at once.
