@@ -20,7 +20,6 @@ use elasticsearch::{
         transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
     },
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ElasticError, Secret, Server, Settings, error::cut};
@@ -235,26 +234,11 @@ impl Answer {
 
     /// The server's name for the error and its reason; empty where a proxy answered.
     pub(super) fn said(&self) -> (String, String) {
-        #[derive(Deserialize)]
-        struct Failure {
-            error: Said,
-        }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Said {
-            Full {
-                #[serde(rename = "type", default)]
-                kind: String,
-                #[serde(default)]
-                reason: Option<String>,
-            },
-            Short(String),
-        }
-        match serde_json::from_slice(&self.body) {
-            Ok(Failure { error: Said::Full { kind, reason } }) => (kind, cut(&reason.unwrap_or_default()).to_owned()),
-            Ok(Failure { error: Said::Short(reason) }) => (String::new(), cut(&reason).to_owned()),
-            Err(_) => (String::new(), String::new()),
-        }
+        let said: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let error = &said["error"];
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let reason = if error.is_string() { word(error) } else { full_reason(error) };
+        (word(&error["type"]), cut(&reason).to_owned())
     }
 }
 
@@ -263,6 +247,29 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.shared.nodes.iter().map(|node| &node.url)).finish()
     }
+}
+
+/// The reason of an error with what is behind it: of a search the servers only say "all shards failed", and leave
+/// what there is to know to its causes.
+fn full_reason(error: &Value) -> String {
+    let causes = [
+        error,
+        &error["root_cause"][0],
+        &error["failed_shards"][0]["reason"],
+        &error["failed_shards"][0]["reason"]["caused_by"],
+        &error["caused_by"],
+        &error["caused_by"]["caused_by"],
+    ];
+    let mut parts: Vec<&str> = Vec::new();
+    for cause in causes {
+        // A cause without a reason is told by its name; the error's own name is told elsewhere.
+        let name = cause["type"].as_str().filter(|_| !std::ptr::eq(cause, error));
+        let Some(part) = cause["reason"].as_str().filter(|reason| !reason.is_empty()).or(name) else { continue };
+        if !parts.iter().any(|told| told.contains(part)) {
+            parts.push(part);
+        }
+    }
+    parts.join(": ")
 }
 
 fn credentials(settings: &Settings) -> Result<Option<Credentials>, ElasticError> {
@@ -318,7 +325,9 @@ fn without_parameters(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Secret, Settings, joinable};
+    use serde_json::json;
+
+    use super::{Client, Secret, Settings, full_reason, joinable};
 
     fn refusal(settings: &Settings) -> String {
         Client::new(settings).unwrap_err().to_string()
@@ -356,6 +365,21 @@ mod tests {
         assert!(refusal(&Settings { urls: Vec::new(), ..Settings::default() }).contains("at least one"));
         let settings = Settings { ca_file: Some("/nowhere/ca.pem".into()), ..Settings::default() };
         assert!(refusal(&settings).contains("/nowhere/ca.pem"));
+    }
+
+    #[test]
+    fn an_error_tells_the_reason_behind_it() {
+        let shards = json!([{ "reason": { "type": "query_shard_exception", "reason": "No mapping found for [x]",
+            "caused_by": { "type": "illegal_argument_exception", "reason": "x is text" } } }]);
+        let error = json!({ "type": "search_phase_execution_exception", "reason": "all shards failed",
+            "root_cause": [{ "type": "query_shard_exception", "reason": "No mapping found for [x]" }],
+            "failed_shards": shards });
+        assert_eq!(full_reason(&error), "all shards failed: No mapping found for [x]: x is text");
+        let bare = json!({ "type": "search_phase_execution_exception", "reason": "all shards failed",
+            "root_cause": [{ "type": "no_shard_available_action_exception", "reason": null }] });
+        assert_eq!(full_reason(&bare), "all shards failed: no_shard_available_action_exception");
+        assert_eq!(full_reason(&json!({ "type": "x", "reason": "same", "caused_by": { "reason": "same" } })), "same");
+        assert_eq!(full_reason(&json!(null)), "");
     }
 
     #[test]

@@ -91,6 +91,12 @@ impl ElasticError {
         }
     }
 
+    /// Whether it says only that the servers have too much to do now.
+    #[must_use]
+    pub fn is_too_busy(&self) -> bool {
+        self.status() == Some(429)
+    }
+
     /// The HTTP status that the server answered with, if that is the error.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -30,7 +30,8 @@ pub struct Settings {
     pub bulk_bytes_max: ByteSize,
     /// A bulk request is sent when it has this many documents. At least 1.
     pub bulk_documents_max: usize,
-    /// So many bulk requests are under way at once. At least 1.
+    /// At most so many bulk requests are under way at once, at least 1. How many really are follows what the servers
+    /// bear: it begins with 2, grows while they take everything, and halves when they push back.
     pub bulk_requests_max: usize,
     /// A request without an answer after this time has failed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -53,7 +54,7 @@ impl Default for Settings {
             ca_file: None,
             bulk_bytes_max: ByteSize::mib(8),
             bulk_documents_max: 20_000,
-            bulk_requests_max: 2,
+            bulk_requests_max: 4,
             request_timeout: Duration::from_secs(60),
             gzip: false,
             manage_template: true,

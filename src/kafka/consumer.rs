@@ -31,6 +31,7 @@ use tracing::{debug, warn};
 
 use super::{
     Assignment, AssignmentId, KafkaError, Release, Settings,
+    aside::{Aside, Wish},
     rebalance::{Change, Context},
     settings,
 };
@@ -108,11 +109,13 @@ pub struct Consumer {
 #[derive(Clone)]
 pub struct Committer(std::sync::Weak<Client>);
 
-type Client = BaseConsumer<Context>;
+pub(super) type Client = BaseConsumer<Context>;
 
-/// Wakes the thread when the role took records, or wants no more.
+/// Wakes the thread when the role took records, or wants no more; and tells it what else the role wants.
 #[derive(Default)]
 struct Room {
+    /// At most two a partition.
+    wishes: Mutex<Vec<Wish>>,
     stopped: AtomicBool,
     lock: Mutex<()>,
     taken: Condvar,
@@ -155,6 +158,7 @@ impl Consumer {
             room: Arc::clone(&room),
             meters: HashMap::new(),
             waiting: VecDeque::new(),
+            aside: Aside::default(),
         };
         std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
@@ -204,6 +208,18 @@ impl Consumer {
     #[must_use]
     pub fn trouble(&self) -> watch::Receiver<Option<KafkaError>> {
         self.client().context().trouble.subscribe()
+    }
+
+    /// No record of this assignment comes any more until [`Consumer::read_again`]; the partition stays ours.
+    pub fn set_aside(&mut self, assignment: AssignmentId) {
+        self.live.remove(&assignment);
+        self.room.wish(Wish::SetAside(assignment));
+    }
+
+    /// Reads a partition that was set aside from `offset` on. It is announced anew, by an [`Event::Assigned`] with a
+    /// number of its own, before the first record.
+    pub fn read_again(&mut self, assignment: AssignmentId, offset: u64) {
+        self.room.wish(Wish::ReadAgain(assignment, offset));
     }
 
     /// Leaves the group, so that its other members take over at once; for at most 10 seconds.
@@ -281,6 +297,10 @@ fn commit(client: &Client, offsets: &[(Arc<str>, i32, u64)]) -> Result<(), Kafka
 }
 
 impl Room {
+    fn wish(&self, wish: Wish) {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner).push(wish);
+    }
+
     fn wake(&self) {
         let _locked = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.taken.notify_all();
@@ -305,6 +325,8 @@ struct Thread {
     /// Chunks that the role has no room for. At most one, and what librdkafka still hands out after a pause:
     /// never more than it had fetched ahead.
     waiting: VecDeque<Vec<Record>>,
+    /// What the role reads later.
+    aside: Aside,
 }
 
 impl Thread {
@@ -320,6 +342,8 @@ impl Thread {
     /// Takes what librdkafka has, into `waiting`; returns whether the consumer can go on.
     fn poll(&mut self) -> bool {
         let client = Arc::clone(&self.client);
+        let wishes = std::mem::take(&mut *self.room.wishes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.aside.obey(&client, wishes);
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while bytes < CHUNK_BYTES && chunk.len() < CHUNK_RECORDS {
             match client.poll(if chunk.is_empty() { TURN } else { Duration::ZERO }) {
@@ -401,7 +425,9 @@ impl Thread {
         }
         debug!(pause, "fetching is paused or goes on");
         let all = self.client.assignment();
-        let done = all.and_then(|all| if pause { self.client.pause(&all) } else { self.client.resume(&all) });
+        let done = all.and_then(|all| {
+            if pause { self.client.pause(&all) } else { self.client.resume(&self.aside.without(context, &all)?) }
+        });
         if let Err(error) = done {
             warn!(%error, pause, "partitions could not be paused or resumed");
         }

@@ -164,3 +164,34 @@ async fn any_record_is_passed_on_as_it_is() {
     assert!(record.value.unwrap_or_default().is_empty());
     drop((consumer, cluster));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_set_aside_is_read_again_from_where_the_role_says_and_others_go_on() {
+    let (cluster, settings) = cluster(2);
+    write(&settings, 0, numbered(0, 3000)).await;
+    let mut consumer = open(&settings);
+    let Event::Assigned(assigned) = event(&mut consumer).await else { panic!("the assignment comes first") };
+    let of = |partition| assigned.iter().find(|one: &&Assignment| one.partition == partition).expect("ours").id;
+    let Event::Records(_) = event(&mut consumer).await else { panic!("records come next") };
+    consumer.set_aside(of(0));
+    // More than is fetched ahead: none of it comes, and the other partition does.
+    write(&settings, 0, numbered(3000, 6000)).await;
+    write(&settings, 1, numbered(0, 500)).await;
+    assert!(read(&mut consumer, 500).await.into_keys().eq([1]));
+    assert!(tokio::time::timeout(Duration::from_secs(1), consumer.next()).await.is_err());
+
+    let mut id = of(0);
+    for from in [17_usize, 4000, 0] {
+        consumer.read_again(id, from as u64);
+        let Event::Assigned(anew) = event(&mut consumer).await else { panic!("it is announced anew") };
+        assert!(anew.len() == 1 && anew[0].partition == 0 && anew[0].id != id);
+        id = anew[0].id;
+        let records = read(&mut consumer, 6000 - from).await.remove(&0).expect("of this partition");
+        for (at, record) in records.iter().enumerate() {
+            assert_eq!((record.offset, record.assignment), ((from + at) as u64, id));
+        }
+        consumer.set_aside(id);
+    }
+    consumer.close().await;
+    drop(cluster);
+}

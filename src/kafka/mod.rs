@@ -12,6 +12,7 @@
 //!
 //! It must not know what a record means, who sends it, or what is done with what was read.
 
+mod aside;
 mod consumer;
 mod error;
 mod held;

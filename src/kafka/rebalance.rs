@@ -90,6 +90,26 @@ impl Context {
         Some((Arc::clone(name), *partitions.get(&partition)?))
     }
 
+    /// The topic and the partition of an assignment, if it is ours still.
+    pub(super) fn place(&self, assignment: AssignmentId) -> Option<(Arc<str>, i32)> {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.by_topic.iter().find_map(|(topic, partitions)| {
+            let partition = partitions.iter().find(|(_, id)| **id == assignment)?.0;
+            Some((Arc::clone(topic), *partition))
+        })
+    }
+
+    /// Gives a partition of ours a new number, so that nothing read before is taken for what is read from now on.
+    pub(super) fn begin_anew(&self, topic: &Arc<str>, partition: i32) {
+        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = AssignmentId(ours.next);
+        ours.next += 1;
+        ours.by_topic.entry(Arc::clone(topic)).or_default().insert(partition, id);
+        drop(ours);
+        let _ =
+            self.changes.blocking_send(Change::Assigned(vec![Assignment { id, topic: Arc::clone(topic), partition }]));
+    }
+
     /// Remembers what is wrong, and says so if it is news.
     pub(super) fn note_trouble(&self, error: KafkaError) {
         metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);

@@ -60,6 +60,10 @@ metrics! {
     BULK_SECONDS = Metric::histogram("logdrive_bulk_seconds", &[], SECONDS, "How long a bulk request or a commit took.");
     BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
     BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");
+    BULK_REQUESTS_LIMIT = Metric::gauge("logdrive_bulk_requests_limit", &[], "How many bulk requests may be under way now: fewer when the servers push back.");
+    STOPPED_INDICES = Metric::gauge("logdrive_stopped_indices", &[], "Indices that take no documents now, for a reason of their own.");
+    STOPPED_DOCUMENTS = Metric::gauge("logdrive_stopped_documents", &[], "Documents that are held for indices that take none now.");
+    RETURNED_PARTITIONS = Metric::counter("logdrive_returned_partitions_total", &[], "Partitions that were paused, to be read again later, because too much was held for indices that take no documents.");
     BACKOFF_SECONDS = Metric::gauge("logdrive_backoff_seconds", &[], "How long the sink waits now before it tries again; 0 when it doesn't.");
     STORE_BYTES = Metric::gauge("logdrive_store_bytes", &[], "The size of the embedded store on disk, without what is deleted and will leave.");
     EXPIRED_DOCUMENTS = Metric::counter("logdrive_store_expired_documents_total", &[], "Documents that were deleted from the embedded store because it had outgrown its limit.");

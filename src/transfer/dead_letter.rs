@@ -28,7 +28,7 @@ use std::sync::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{
     OnceCell,
@@ -37,7 +37,9 @@ use tokio::sync::{
 };
 use tracing::{debug, info, warn};
 
+use super::parcel::Parcel;
 use crate::{
+    elastic::bulk::Reason,
     kafka::{self, Delivered, Failed, KafkaError, NewTopic, Outgoing, Producer, Record, Settings},
     metrics::{self, list},
 };
@@ -284,6 +286,32 @@ impl Origin {
 }
 
 impl Letter {
+    /// The letter for an item that the store refuses.
+    pub(super) fn for_document(parcel: &Parcel, item: usize, reason: Reason) -> Self {
+        #[derive(Deserialize)]
+        struct Action {
+            create: Target,
+        }
+        #[derive(Deserialize)]
+        struct Target {
+            #[serde(rename = "_index")]
+            index: String,
+            #[serde(rename = "_id", default)]
+            id: String,
+        }
+        let mut lines = parcel.body.item(item).splitn(2, |byte| *byte == b'\n');
+        let action: Action =
+            serde_json::from_slice(lines.next().unwrap_or_default()).expect("a body's action is JSON of ours");
+        let content = Content::Document {
+            index: action.create.index,
+            id: action.create.id,
+            json: parcel.body.document(item).to_vec(),
+        };
+        let origin = parcel.origins[parcel.items[item] as usize].clone();
+        let reason_type = if reason.kind.is_empty() { format!("http_{}", reason.status) } else { reason.kind };
+        Self { origin, reason_type, reason: reason.text, content }
+    }
+
     /// The letter for a record that can't be read.
     pub(super) fn for_record(record: Record, reason_type: &str, reason: String) -> Self {
         let origin = Origin::of(&record);

@@ -1,49 +1,96 @@
-//! Delivery: a parcel goes to the store until nothing of it is left to do.
+//! Delivery: parcels go to the store until nothing of them is left to do.
 //!
 //! | the store says of an item | then |
 //! |---|---|
 //! | created | done |
 //! | there already | done, counted as a duplicate |
-//! | not now (429, 5xx, a blocked or missing index) | sent again after a while, with the others of its kind |
+//! | too busy (429) | sent again after a while, with the others of its kind; fewer requests are under way |
+//! | not this index (blocked, closed, missing, not permitted, no shard) | held for the index: see [`Stopped`] |
 //! | never (any other 4xx) | a dead letter; done when Kafka has it |
-//! | nothing (no connection, no answer) | the whole parcel is sent again after a while |
+//! | nothing (no connection, no answer, a refusal of the whole request) | the whole parcel is sent again after a while |
 //!
-//! Only then its stretches are released. There are as many deliveries as requests may be under way; while they
-//! wait they hold their parcels, and everything before them waits too.
+//! Only then its stretches are released. One task does it all; what it waits for is never one parcel, so nothing
+//! that has to wait keeps anything else from going. How many requests are under way is the [`Window`]'s to say.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use serde::Deserialize;
-use tokio::sync::{
-    Mutex,
-    mpsc::{Receiver, Sender},
+use tokio::{
+    sync::mpsc::{Receiver, Sender},
+    task::JoinSet,
 };
 use tracing::warn;
 
 use super::{
-    dead_letter::{Content, DeadLetters, Letter},
+    dead_letter::{DeadLetters, Letter},
     parcel::{Parcel, Stretch},
-    retry::Backoff,
+    retry::Road,
+    stopped::{Name, Stopped},
+    window::Window,
 };
 use crate::{
-    elastic::bulk::{self, Outcome, Outcomes, Reason},
+    elastic::bulk::{self, BulkError, Outcome, Outcomes, Reason},
     metrics::{self, Counter, Gauge, Part, list},
 };
 
-/// The status that says nothing but "slower".
-const TOO_MANY_REQUESTS: u16 = 429;
+/// Probes of stopped indices under way at once, besides the requests.
+const PROBES_MAX: usize = 2;
+/// Parcels whose dead letters are being written; when there are so many, nothing more is sent until Kafka has some.
+const WRITING_MAX: usize = 8;
+/// How long the task sleeps at most when nothing happens.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// Delivers parcels, one at a time.
+/// Delivers parcels.
 pub(super) struct Delivery {
     sender: Arc<bulk::Sender>,
     letters: Arc<DeadLetters>,
     settled: Sender<Arc<Stretch>>,
     health: Part,
+    meters: Meters,
+    requests_max: usize,
+    window: Window,
+    road: Road,
+    stopped: Stopped,
+    /// Parcels to be sent, the first first.
+    ready: VecDeque<Parcel>,
+    /// Parcels with documents that the store was too busy for, and when each is ready again.
+    resting: Vec<(Instant, Parcel)>,
+    sending: JoinSet<Sent>,
+    /// How many of `sending` are probes.
+    probes: usize,
+    writing: JoinSet<()>,
+}
+
+/// What became of documents, as metrics.
+struct Meters {
     created: Counter,
     duplicates: Counter,
     retried: Counter,
     dead: Counter,
     waiting: Gauge,
+}
+
+/// A request that was answered, or failed.
+struct Sent {
+    parcel: Parcel,
+    /// The index that it is a probe of.
+    probe_of: Option<Name>,
+    began: Instant,
+    /// Whether as many requests as may be were under way when it began.
+    was_full: bool,
+    answer: Result<Outcomes, BulkError>,
+}
+
+/// Items that have to be sent again.
+#[derive(Default)]
+struct Again {
+    /// Whether the store is too busy for some.
+    is_busy: bool,
+    /// Those whose index takes none, each with the reason.
+    stopped: Vec<(usize, Box<Reason>)>,
 }
 
 impl Delivery {
@@ -52,121 +99,267 @@ impl Delivery {
         letters: Arc<DeadLetters>,
         settled: Sender<Arc<Stretch>>,
         health: Part,
+        stopped: Stopped,
+        requests_max: usize,
     ) -> Self {
         let documents = |outcome| metrics::counter(&list::DOCUMENTS, &[outcome]);
-        Self {
-            sender,
-            letters,
-            settled,
-            health,
+        let meters = Meters {
             created: documents("created"),
             duplicates: documents("duplicate"),
             retried: documents("retried"),
             dead: documents("dead_lettered"),
             waiting: metrics::gauge(&list::BACKOFF_SECONDS, &[]),
+        };
+        Self {
+            sender,
+            letters,
+            settled,
+            health,
+            meters,
+            requests_max,
+            window: Window::new(requests_max),
+            road: Road::default(),
+            stopped,
+            ready: VecDeque::new(),
+            resting: Vec::new(),
+            sending: JoinSet::new(),
+            probes: 0,
+            writing: JoinSet::new(),
         }
     }
 
-    /// Delivers until there are no more parcels.
-    pub(super) async fn run(self, parcels: Arc<Mutex<Receiver<Parcel>>>) {
-        loop {
-            let parcel = parcels.lock().await.recv().await;
-            let Some(parcel) = parcel else { return };
-            self.deliver(parcel).await;
-        }
-    }
-
-    async fn deliver(&self, mut parcel: Parcel) {
-        let mut letters = std::mem::take(&mut parcel.letters);
-        let mut backoff = Backoff::default();
-        while !parcel.body.is_empty() {
-            let asked = match self.sender.send(&mut parcel.body).await {
-                Ok(outcomes) => {
-                    let before = parcel.body.len();
-                    self.sort(&mut parcel, outcomes, &mut letters);
-                    if parcel.body.len() < before {
-                        backoff.reset();
-                    }
-                    None
+    /// Delivers until there are no more parcels and everything is delivered.
+    pub(super) async fn run(mut self, mut parcels: Receiver<Parcel>) {
+        let mut is_open = true;
+        while is_open || !self.is_idle() {
+            let wake = self.send_what_may_be_sent().await;
+            let has_room = is_open && self.ready.len() < self.requests_max;
+            tokio::select! {
+                parcel = parcels.recv(), if has_room => match parcel {
+                    Some(parcel) => self.ready.push_back(parcel),
+                    None => is_open = false,
+                },
+                Some(sent) = self.sending.join_next() => {
+                    let sent = sent.expect("a request is neither cancelled nor does it panic");
+                    self.sent(sent).await;
                 }
-                Err(failed) => {
-                    self.retried.increment(parcel.body.len() as u64);
-                    warn!(error = %failed, documents = parcel.body.len(), "a bulk request failed and is sent again");
-                    self.health.failing(failed.to_string());
-                    failed.retry_after
-                }
-            };
-            if !parcel.body.is_empty() {
-                self.wait(backoff.next(asked)).await;
-            }
-        }
-        if !letters.is_empty() {
-            let count = letters.len() as u64;
-            self.letters.put(letters).await;
-            self.dead.increment(count);
-        }
-        for stretch in parcel.stretches {
-            if stretch.release() {
-                // The desk is there as long as anything is to be settled; if it isn't, nothing is committed.
-                let _ = self.settled.send(stretch).await;
+                Some(_) = self.writing.join_next() => (),
+                () = tokio::time::sleep_until(wake.into()) => (),
             }
         }
     }
 
-    async fn wait(&self, wait: Duration) {
-        self.waiting.set(wait.as_secs_f64());
-        tokio::time::sleep(wait).await;
-        self.waiting.set(0.0);
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+            && self.resting.is_empty()
+            && self.sending.is_empty()
+            && self.writing.is_empty()
+            && self.stopped.is_empty()
+    }
+
+    /// Sends what may be sent now, and says when there may be more.
+    async fn send_what_may_be_sent(&mut self) -> Instant {
+        let now = Instant::now();
+        self.wake_rested(now);
+        while self.road.is_open(now) && self.probes < PROBES_MAX {
+            let Some((name, probe)) = self.stopped.probe(now) else { break };
+            self.probes += 1;
+            self.send(probe, Some(name), false);
+        }
+        while self.road.is_open(now) && self.requests() < self.limit() && self.writing.len() < WRITING_MAX {
+            let Some(mut parcel) = self.ready.pop_front() else { break };
+            self.stopped.sift(&mut parcel);
+            if parcel.is_over() {
+                continue;
+            }
+            if parcel.body.is_empty() {
+                self.finish(parcel).await;
+                continue;
+            }
+            let is_full = self.requests() + 1 >= self.limit();
+            self.send(parcel, None, is_full);
+        }
+        let rested = self.resting.iter().map(|(at, _)| *at).min();
+        let probe = self.stopped.next_probe().filter(|_| self.probes < PROBES_MAX);
+        let wake = [self.road.opens_at(), rested, probe].into_iter().flatten().filter(|at| *at > now).min();
+        self.meters.waiting.set(self.road.opens_at().map_or(0.0, |at| at.duration_since(now).as_secs_f64()));
+        wake.unwrap_or(now + SLEEP_MAX)
+    }
+
+    fn wake_rested(&mut self, now: Instant) {
+        let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(at, _)| *at <= now);
+        self.resting = resting;
+        let rested: Vec<(Instant, Parcel)> = rested;
+        rested.into_iter().for_each(|(_, parcel)| self.ready.push_front(parcel));
+    }
+
+    /// Requests under way, without probes.
+    fn requests(&self) -> usize {
+        self.sending.len() - self.probes
+    }
+
+    /// How many requests may be under way: one, to try it, if the last one found no store.
+    fn limit(&self) -> usize {
+        if self.road.is_troubled() { 1 } else { self.window.limit() }
+    }
+
+    fn send(&mut self, mut parcel: Parcel, probe_of: Option<Name>, was_full: bool) {
+        let (sender, began) = (Arc::clone(&self.sender), Instant::now());
+        self.sending.spawn(async move {
+            let answer = sender.send(&mut parcel.body).await;
+            Sent { parcel, probe_of, began, was_full, answer }
+        });
+    }
+
+    /// Takes in what became of a request.
+    async fn sent(&mut self, sent: Sent) {
+        self.probes -= usize::from(sent.probe_of.is_some());
+        let Sent { parcel, probe_of, began, was_full, answer } = sent;
+        match answer {
+            Ok(outcomes) => {
+                self.road.works();
+                self.told(parcel, probe_of, outcomes, began, was_full).await;
+            }
+            Err(failed) => self.failed(parcel, probe_of, &failed, began),
+        }
+        match self.road.trouble().or_else(|| self.stopped.trouble()) {
+            Some(trouble) => self.health.failing(trouble),
+            None if self.road.is_troubled() => (),
+            None => self.health.ok(),
+        }
+    }
+
+    /// Nothing is known of any item: all of them are sent again.
+    fn failed(&mut self, mut parcel: Parcel, probe_of: Option<Name>, failed: &BulkError, began: Instant) {
+        let now = Instant::now();
+        let documents = parcel.body.len();
+        self.meters.retried.increment(documents as u64);
+        if self.road.failed(&failed.error, failed.retry_after, began, now) {
+            warn!(error = %failed, documents, "a bulk request failed; it is sent again until it doesn't");
+        }
+        let was_alone = self.window.limit() == 1;
+        if failed.error.is_temporary() {
+            self.window.pushed_back(began, now);
+        }
+        if let Some(name) = probe_of {
+            self.stopped.not_taken(&name, parcel, None, now);
+            return;
+        }
+        // A node may be too small, or too full, for such a request even if it is the only one.
+        if was_alone && failed.error.is_too_busy() && documents > 1 {
+            let second: Vec<usize> = (documents / 2..documents).collect();
+            self.ready.push_front(parcel.part(&second));
+        }
+        self.ready.push_front(parcel);
+    }
+
+    /// The store told of each item.
+    async fn told(
+        &mut self,
+        mut parcel: Parcel,
+        probe_of: Option<Name>,
+        outcomes: Outcomes,
+        began: Instant,
+        was_full: bool,
+    ) {
+        let now = Instant::now();
+        let again = self.sort(&mut parcel, outcomes);
+        if again.is_busy {
+            self.window.pushed_back(began, now);
+        } else if probe_of.is_none() {
+            self.window.went_well(was_full);
+        }
+        if let Some(name) = probe_of {
+            if parcel.body.is_empty() {
+                self.ready.extend(self.stopped.taken(&name, now));
+                self.finish(parcel).await;
+            } else {
+                self.stopped.not_taken(&name, parcel, again.stopped.first().map(|(_, reason)| &**reason), now);
+            }
+            return;
+        }
+        self.hold(&mut parcel, again.stopped, now);
+        if parcel.body.is_empty() {
+            self.finish(parcel).await;
+        } else {
+            let wait = parcel.backoff.next(None);
+            self.resting.push((now + wait, parcel));
+        }
     }
 
     /// Leaves in the parcel what has to be sent again, and writes letters for what is refused.
-    fn sort(&self, parcel: &mut Parcel, outcomes: Outcomes, letters: &mut Vec<Letter>) {
-        self.created.increment(outcomes.created() as u64);
-        let (mut again, mut first_reason) = (Vec::new(), None);
+    fn sort(&self, parcel: &mut Parcel, outcomes: Outcomes) -> Again {
+        self.meters.created.increment(outcomes.created() as u64);
+        let (mut again, mut kept) = (Again::default(), Vec::new());
         for (item, outcome) in outcomes.others {
             match outcome {
-                Outcome::Duplicate => self.duplicates.increment(1),
-                Outcome::Again(reason) => {
-                    again.push(item);
-                    first_reason.get_or_insert(reason);
+                Outcome::Duplicate => self.meters.duplicates.increment(1),
+                Outcome::Refused(reason) => {
+                    let letter = Letter::for_document(parcel, item, *reason);
+                    parcel.letters.push(letter);
                 }
-                Outcome::Refused(reason) => letters.push(letter(parcel, item, *reason)),
+                Outcome::Again(reason) => {
+                    if reason.is_too_busy() {
+                        again.is_busy = true;
+                    } else {
+                        // There the item will be when only what is kept is left.
+                        again.stopped.push((kept.len(), reason));
+                    }
+                    kept.push(item);
+                }
+                Outcome::Untold => kept.push(item),
             }
         }
-        match first_reason {
-            Some(reason) if reason.status != TOO_MANY_REQUESTS => {
-                warn!(%reason, documents = again.len(), "the store does not take documents now; they are sent again");
-                self.health.failing(format!("documents are not taken: {reason}"));
-            }
-            _ => self.health.ok(),
+        if kept.len() < parcel.body.len() {
+            parcel.backoff.reset();
         }
-        self.retried.increment(again.len() as u64);
-        parcel.keep(&again);
+        self.meters.retried.increment(kept.len() as u64);
+        parcel.keep(&kept);
+        again
+    }
+
+    /// Parts from the parcel what its indices don't take, and holds it.
+    fn hold(&mut self, parcel: &mut Parcel, mut stopped: Vec<(usize, Box<Reason>)>, now: Instant) {
+        while let Some((first, reason)) = stopped.first() {
+            let name: Name = parcel.body.index_of(*first).into();
+            let of_this_index = |(item, _): &(usize, _)| *parcel.body.index_of(*item) == *name;
+            let (mine, others): (Vec<_>, Vec<_>) = stopped.iter().cloned().partition(of_this_index);
+            let items: Vec<usize> = mine.into_iter().map(|(item, _)| item).collect();
+            let part = parcel.part(&items);
+            self.stopped.stop(&name, part, reason, now);
+            // What is left in the parcel moved together.
+            let moved = |item: usize| item - items.partition_point(|taken| *taken < item);
+            stopped = others.into_iter().map(|(item, reason)| (moved(item), reason)).collect();
+        }
+    }
+
+    /// Everything in the parcel is in the store, or lies in its letters.
+    async fn finish(&mut self, mut parcel: Parcel) {
+        let letters = std::mem::take(&mut parcel.letters);
+        if letters.is_empty() {
+            release(parcel, &self.settled).await;
+            return;
+        }
+        let (writer, settled, dead) = (Arc::clone(&self.letters), self.settled.clone(), self.meters.dead.clone());
+        self.writing.spawn(async move {
+            let count = letters.len() as u64;
+            writer.put(letters).await;
+            dead.increment(count);
+            release(parcel, &settled).await;
+        });
     }
 }
 
-/// The letter for an item that the store refuses.
-fn letter(parcel: &Parcel, item: usize, reason: Reason) -> Letter {
-    #[derive(Deserialize)]
-    struct Action {
-        create: Target,
+/// Lets go of the parcel's stretches.
+async fn release(parcel: Parcel, settled: &Sender<Arc<Stretch>>) {
+    for stretch in parcel.stretches {
+        if stretch.release() {
+            // The desk is there as long as anything is to be settled; if it isn't, nothing is committed.
+            let _ = settled.send(stretch).await;
+        }
     }
-    #[derive(Deserialize)]
-    struct Target {
-        #[serde(rename = "_index")]
-        index: String,
-        #[serde(rename = "_id", default)]
-        id: String,
-    }
-    let mut lines = parcel.body.item(item).splitn(2, |byte| *byte == b'\n');
-    let action: Action =
-        serde_json::from_slice(lines.next().unwrap_or_default()).expect("a body's action is JSON of ours");
-    let content = Content::Document {
-        index: action.create.index,
-        id: action.create.id,
-        json: parcel.body.document(item).to_vec(),
-    };
-    let origin = parcel.origins[parcel.items[item] as usize].clone();
-    let reason_type = if reason.kind.is_empty() { format!("http_{}", reason.status) } else { reason.kind };
-    Letter { origin, reason_type, reason: reason.text, content }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

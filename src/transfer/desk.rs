@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,7 @@ use tracing::{info, warn};
 use super::{
     dead_letter::DeadLetters,
     parcel::{Job, Slot, Stretch},
+    returns::Returns,
 };
 use crate::{
     batcher::frame::VERSION_HEADER,
@@ -48,6 +52,9 @@ pub(super) struct Desk {
     budget: Budget,
     ledger: Ledger<Slot>,
     partitions: HashMap<AssignmentId, Partition>,
+    returns: Arc<Returns>,
+    /// Partitions that the delivery gave back, and where they are to be read again.
+    aside: HashMap<AssignmentId, u64>,
     /// Records that wait for a worker, in order; a chunk of the consumer's at most.
     waiting: VecDeque<Vec<Record>>,
     committing: Option<JoinHandle<Result<Vec<Commit>, KafkaError>>>,
@@ -63,6 +70,8 @@ struct Partition {
     /// How often its offsets jumped back.
     epoch: u32,
     committed: u64,
+    /// Shared with this epoch's stretches: whether nothing of them needs to be delivered any more.
+    is_over: Arc<AtomicBool>,
 }
 
 /// An offset to commit, or committed.
@@ -73,7 +82,13 @@ struct Commit {
 }
 
 impl Desk {
-    pub(super) fn new(consumer: Consumer, jobs: Sender<Job>, settled: Receiver<Arc<Stretch>>, budget: Budget) -> Self {
+    pub(super) fn new(
+        consumer: Consumer,
+        jobs: Sender<Job>,
+        settled: Receiver<Arc<Stretch>>,
+        returns: Arc<Returns>,
+        budget: Budget,
+    ) -> Self {
         Self {
             committer: consumer.committer(),
             consumer,
@@ -82,6 +97,8 @@ impl Desk {
             budget,
             ledger: Ledger::default(),
             partitions: HashMap::new(),
+            returns,
+            aside: HashMap::new(),
             waiting: VecDeque::new(),
             committing: None,
             in_flight: metrics::gauge(&list::IN_FLIGHT_BYTES, &[]),
@@ -96,7 +113,7 @@ impl Desk {
         health: &Part,
         letters: &DeadLetters,
     ) -> Result<()> {
-        let (trouble, jobs) = (self.consumer.trouble(), self.jobs.clone());
+        let (trouble, jobs, returns) = (self.consumer.trouble(), self.jobs.clone(), Arc::clone(&self.returns));
         let mut tick = tokio::time::interval(COMMIT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let failed = loop {
@@ -105,6 +122,7 @@ impl Desk {
                 () = stop.cancelled() => break None,
                 Some(stretch) = self.settled.recv() => self.settle(&stretch),
                 done = commit_done(&mut self.committing) => self.committed(done),
+                () = returns.changed() => self.returned(),
                 _ = tick.tick() => {
                     self.begin_commit();
                     self.in_flight.set(self.budget.in_flight() as f64);
@@ -138,8 +156,35 @@ impl Desk {
 
     fn assigned(&mut self, assignments: Vec<Assignment>) {
         for Assignment { id, topic, partition: number } in assignments {
-            self.partitions.insert(id, Partition { topic, number, next: None, epoch: 0, committed: 0 });
+            self.partitions.insert(id, Partition::new(topic, number));
         }
+    }
+
+    /// Sets partitions aside of which the delivery dropped something, and has those read again that it may.
+    fn returned(&mut self) {
+        let (given_back, again) = self.returns.take();
+        for id in given_back {
+            let Some(partition) = self.partitions.remove(&id) else { continue };
+            partition.is_over.store(true, Ordering::Release);
+            if let Some(safe) = self.ledger.close((id, partition.epoch)) {
+                self.consumer.set_aside(id);
+                self.aside.insert(id, safe.to);
+            }
+            self.forget_waiting(&[id]);
+        }
+        for id in again {
+            if let Some(offset) = self.aside.remove(&id) {
+                self.consumer.read_again(id, offset);
+            }
+        }
+    }
+
+    /// Drops what no worker has yet: it was never taken into the ledger, and is read again by whoever is next.
+    fn forget_waiting(&mut self, gone: &[AssignmentId]) {
+        for run in &mut self.waiting {
+            run.retain(|record| !gone.contains(&record.assignment));
+        }
+        self.waiting.retain(|run| !run.is_empty());
     }
 
     /// Takes the next run into the ledger and makes a job of it; none if its partition went.
@@ -158,6 +203,8 @@ impl Desk {
                     );
                     self.ledger.close((id, partition.epoch));
                     partition.epoch += 1;
+                    partition.is_over.store(true, Ordering::Release);
+                    partition.is_over = Arc::default();
                 }
                 self.ledger.open((id, partition.epoch), first);
                 partition.committed = first;
@@ -167,38 +214,41 @@ impl Desk {
         partition.next = Some(last + 1);
         let span = Span { source: (id, partition.epoch), start, end: last + 1, mark: () };
         self.ledger.take(&span).expect("a span begins where the one before it ended, and a record is never empty");
-        Some(Job { stretch: Stretch::new(span), records })
+        Some(Job { stretch: Stretch::of(span, Arc::clone(&partition.is_over)), records })
     }
 
     /// Settles what is under way of partitions that go, commits, and lets them go. What isn't settled in time is
     /// abandoned: when it is delivered later, its slot is closed and the news is ignored.
     async fn revoked(&mut self, assignments: Vec<Assignment>, release: Release) {
         let gone: Vec<AssignmentId> = assignments.iter().map(|assignment| assignment.id).collect();
-        // What no worker has yet was never taken into the ledger: its next owner reads it.
-        for run in &mut self.waiting {
-            run.retain(|record| !gone.contains(&record.assignment));
-        }
-        self.waiting.retain(|run| !run.is_empty());
+        self.forget_waiting(&gone);
         if !release.lost {
             self.settle_until(Instant::now() + SETTLE_MAX, &gone).await;
             self.commit_now(&gone).await;
         }
         for id in gone {
+            self.aside.remove(&id);
             if let Some(partition) = self.partitions.remove(&id) {
                 self.ledger.close((id, partition.epoch));
+                partition.is_over.store(true, Ordering::Release);
             }
         }
         drop(release);
     }
 
-    /// Notes what is settled until nothing of `these` is under way, or the deadline.
+    /// Notes what is settled until nothing of `these` is under way but what is held for indices that take no
+    /// documents, or the deadline. Returns whether nothing at all is.
     async fn settle_until(&mut self, deadline: Instant, these: &[AssignmentId]) -> bool {
         loop {
             let is_settled = |id: &AssignmentId| {
                 self.partitions.get(id).is_none_or(|partition| self.ledger.is_settled((*id, partition.epoch)))
             };
-            if these.iter().all(is_settled) {
+            let mut left = these.iter().filter(|id| !is_settled(id)).peekable();
+            if left.peek().is_none() {
                 return true;
+            }
+            if left.all(|id| self.returns.is_stalled(*id)) {
+                return false;
             }
             match timeout_at(deadline, self.settled.recv()).await {
                 Ok(Some(stretch)) => self.settle(&stretch),
@@ -287,6 +337,12 @@ impl Desk {
         } else {
             warn!("transfer stopped before everything that was read was indexed; the rest is read again");
         }
+    }
+}
+
+impl Partition {
+    fn new(topic: Arc<str>, number: i32) -> Self {
+        Self { topic, number, next: None, epoch: 0, committed: 0, is_over: Arc::default() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The desk: what is handed out, what is settled, and what a rebalance takes away.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::{AssignmentId, Desk, JOB_BYTES, Job, Record, runs};
@@ -27,7 +29,7 @@ fn desk() -> Desk {
     let consumer = Consumer::new(&settings, "group", &["app".to_owned()]).expect("a consumer");
     let (jobs, _) = mpsc::channel(1);
     let (_, settled) = mpsc::channel(1);
-    let mut desk = Desk::new(consumer, jobs, settled, Budget::new(1));
+    let mut desk = Desk::new(consumer, jobs, settled, Arc::default(), Budget::new(1));
     desk.assigned(vec![Assignment { id: AssignmentId(1), topic: "app".into(), partition: 1 }]);
     desk
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! Consumer ─▶ Desk ─jobs─▶ Worker (threads: decode, build) ─parcels─▶ Delivery (requests, retries, dead letters)
 //!    ▲          ▲  ledger                                                │
-//!    └─commits──┴────────────────────── settled ◀────────────────────────┘
+//!    └─commits──┴──────────── settled, given back ◀──────────────────────┘
 //! ```
 //!
 //! What the role promises: an offset is committed only when every line of every record before it is in the store,
 //! was there already, or lies in the dead-letter topic with its reason. What the store turns away for now is tried
 //! again for as long as it takes, and only that; meanwhile consuming slows down and then pauses, without leaving
-//! the group. Partitions that go are settled first, or abandoned: whoever gets them reads again from the last
+//! the group. An index that takes no documents for a reason of its own stops only itself, and the partitions that
+//! have much for it. Partitions that go are settled first, or abandoned: whoever gets them reads again from the last
 //! commit, and a line's `_id` makes that harmless.
 //!
 //! Bounded: bodies being written, waiting and under way share one budget (`transfer.in_flight_bytes_max`); before
@@ -21,6 +22,9 @@ mod desk;
 mod foreign;
 mod parcel;
 mod retry;
+mod returns;
+mod stopped;
+mod window;
 mod worker;
 
 use std::{
@@ -29,10 +33,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc},
-    task::JoinSet,
-};
+use bytesize::ByteSize;
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -48,10 +50,16 @@ use dead_letter::DeadLetters;
 use delivery::Delivery;
 use desk::Desk;
 use retry::Backoff;
+use returns::Returns;
+use stopped::Stopped;
 use worker::Worker;
 
 /// Settled stretches that wait for the desk, which takes them at once.
 const SETTLED: usize = 1024;
+/// This part of the budget may be held for indices that take no documents; the rest is for the others.
+const HELD_SHARE: usize = 4;
+/// At least so many full bodies fit into the budget, so that what is held leaves room for others.
+const BODIES_MIN: u64 = 4;
 
 /// Runs until `stop` is cancelled and what was fetched is finished, or `transfer.drain_timeout` has passed.
 ///
@@ -73,7 +81,10 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
         server = prepare(&client, pattern.as_deref(), is_data_stream, &store_health) => server,
         () = stop.cancelled() => return Ok(()),
     };
-    let sender = Arc::new(bulk::Sender::new(client, &server, &config.elasticsearch, is_data_stream));
+    let mut elasticsearch = config.elasticsearch.clone();
+    let bytes_max = ByteSize::b(settings.in_flight_bytes_max.as_u64() / BODIES_MIN);
+    elasticsearch.bulk_bytes_max = elasticsearch.bulk_bytes_max.min(bytes_max);
+    let sender = Arc::new(bulk::Sender::new(client, &server, &elasticsearch, is_data_stream));
     let letters = Arc::new(DeadLetters::open(&config.kafka, &settings.dead_letter_topic)?);
     let consumer = Consumer::new(&config.kafka, &settings.group, &settings.topics)?;
 
@@ -92,16 +103,14 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
         worker.start(number, Arc::clone(&jobs_out)).context("a worker's thread can't be started")?;
     }
     drop((parcels, jobs_out));
-    let parcels_out = Arc::new(AsyncMutex::new(parcels_out));
+    let returns = Arc::new(Returns::default());
+    let stopped = Stopped::new(budget.bytes_max() / HELD_SHARE, Arc::clone(&returns));
+    let delivery = Delivery::new(sender, Arc::clone(&letters), settled, store_health, stopped, requests);
+    // What it still has when this returns is abandoned with it, and not committed.
     let mut deliveries = JoinSet::new();
-    for _ in 0..requests {
-        let delivery = Delivery::new(Arc::clone(&sender), Arc::clone(&letters), settled.clone(), store_health.clone());
-        deliveries.spawn(delivery.run(Arc::clone(&parcels_out)));
-    }
-    drop(settled);
+    deliveries.spawn(delivery.run(parcels_out));
     info!(topics = ?settings.topics, group = settings.group, target = template, %server, "transfer started");
-    let desk = Desk::new(consumer, jobs, settled_out, budget);
-    // What the deliveries still have when this returns is abandoned with them, and not committed.
+    let desk = Desk::new(consumer, jobs, settled_out, returns, budget);
     desk.run(stop, settings.drain_timeout, &kafka_health, &letters).await
 }
 

@@ -283,10 +283,7 @@ impl Packer {
         }
         if !self.is_known {
             let ((stretch, origin), parcel) = self.current.as_ref().zip(self.open.as_mut()).ok_or(Over)?;
-            parcel.origins.push(origin.clone());
-            if parcel.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
-                parcel.stretches.push(stretch.hold());
-            }
+            parcel.begin(stretch, origin.clone());
             self.is_known = true;
         }
         Ok(())

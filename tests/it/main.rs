@@ -4,6 +4,8 @@
 mod rig;
 
 mod dead_letters; // documents that can't be indexed
+mod elastic_pressure; // a store that pushes back, is killed and comes back
+mod elastic_refusals; // indices that take no documents, beside others that do
 mod input; // files that are not as they should be
 mod kills; // the same with SIGKILL at random moments
 mod local; // `logdrive up`: no Kafka, its API and its page

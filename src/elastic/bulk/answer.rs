@@ -9,6 +9,9 @@ use serde::{
 
 use super::super::error::{cut, is_temporary};
 
+/// The status that says "slower".
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// What became of the items of a body. Those that were created, mostly all, take no room.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcomes {
@@ -28,6 +31,8 @@ pub enum Outcome {
     Again(Box<Reason>),
     /// This document will never be taken.
     Refused(Box<Reason>),
+    /// Nothing is known of it, for the request failed. To be sent again.
+    Untold,
 }
 
 /// What a server said of an item.
@@ -39,6 +44,15 @@ pub struct Reason {
     pub kind: String,
     /// In words, at most 1 KiB of them.
     pub text: String,
+}
+
+impl Reason {
+    /// Whether it says only that the servers have too much to do now, whatever the index. Otherwise it is this index
+    /// that takes no documents. A disk that is too full answers with this status too, but by blocking the index.
+    #[must_use]
+    pub fn is_too_busy(&self) -> bool {
+        self.status == TOO_MANY_REQUESTS && self.kind != "cluster_block_exception"
+    }
 }
 
 impl fmt::Display for Reason {
@@ -117,8 +131,8 @@ impl ToldError<'_> {
 }
 
 impl Told<'_> {
-    /// `None` if it was created. What is neither clearly done nor clearly refused is sent again: a document
-    /// must not be given up, or called done, for a reason that has nothing to do with it.
+    /// `None` if it was created. A document must not be given up, or called done, for a reason that has nothing to
+    /// do with it.
     fn outcome(self) -> Option<Outcome> {
         let error = self.error.unwrap_or_default();
         let kind = &*error.kind;
@@ -129,9 +143,16 @@ impl Told<'_> {
             return Some(Outcome::Duplicate);
         }
         let reason = Box::new(Reason { status: self.status, kind: kind.to_owned(), text: error.text() });
-        let is_refused =
-            matches!(self.status, 400..500) && !is_temporary(self.status) && !is_circumstance(self.status, kind);
-        Some(if is_refused { Outcome::Refused(reason) } else { Outcome::Again(reason) })
+        Some(Outcome::of(reason))
+    }
+}
+
+impl Outcome {
+    /// Of an item that was turned away. What is neither clearly done nor clearly refused is sent again.
+    pub(super) fn of(reason: Box<Reason>) -> Self {
+        let Reason { status, kind, .. } = &*reason;
+        let is_refused = matches!(status, 400..500) && !is_temporary(*status) && !is_circumstance(*status, kind);
+        if is_refused { Outcome::Refused(reason) } else { Outcome::Again(reason) }
     }
 }
 
@@ -249,6 +270,16 @@ mod tests {
         for (status, kind) in [(400, "document_parsing_exception"), (400, "illegal_argument_exception"), (413, "")] {
             assert!(matches!(item(status, kind), Some(Outcome::Refused(_))), "{status} {kind}");
         }
+    }
+
+    #[test]
+    fn servers_that_are_too_busy_are_told_from_an_index_that_takes_nothing() {
+        let reason = |status, kind: &str| Reason { status, kind: kind.to_owned(), text: String::new() };
+        assert!(reason(429, "es_rejected_execution_exception").is_too_busy());
+        assert!(reason(429, "circuit_breaking_exception").is_too_busy());
+        assert!(!reason(429, "cluster_block_exception").is_too_busy());
+        assert!(!reason(403, "cluster_block_exception").is_too_busy());
+        assert!(!reason(503, "unavailable_shards_exception").is_too_busy());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::{io::Write as _, mem, ops::Range};
 use bytes::Bytes;
 use bytesize::ByteSize;
 
+/// What every item begins with; the index's name follows.
+const ACTION: &[u8] = br#"{"create":{"_index":""#;
+
 /// Documents with their actions, in the newline-delimited form of the bulk API.
 ///
 /// It has two states. While documents are pushed it owns a buffer; from its first sending on its bytes are shared
@@ -36,7 +39,7 @@ impl Body {
     /// without a newline. An item without an id is given one by the server, and a second one if it is sent again.
     pub fn push(&mut self, index: &str, id: Option<&str>, write: impl FnOnce(&mut Vec<u8>)) {
         let text = self.text.open(self.bytes_max);
-        text.extend_from_slice(br#"{"create":{"_index":""#);
+        text.extend_from_slice(ACTION);
         push_escaped(text, index);
         if let Some(id) = id {
             text.extend_from_slice(br#"","_id":""#);
@@ -98,6 +101,38 @@ impl Body {
         // No byte of an action is a newline: it is escaped in strings.
         let mut lines = self.item(item).split(|byte| *byte == b'\n');
         lines.nth(1).expect("an item is two lines")
+    }
+
+    /// The index that an item is to go to, escaped as it stands in a JSON string.
+    ///
+    /// # Panics
+    /// If there is no such item.
+    #[must_use]
+    pub fn index_of(&self, item: usize) -> &[u8] {
+        let name = &self.item(item)[ACTION.len()..];
+        let mut is_escaped = false;
+        let end = name.iter().position(|byte| {
+            let is_end = *byte == b'"' && !is_escaped;
+            is_escaped = *byte == b'\\' && !is_escaped;
+            is_end
+        });
+        &name[..end.expect("a name ends with a quote")]
+    }
+
+    /// Moves the items that are in `taken`, which is in order, to a body of their own.
+    ///
+    /// # Panics
+    /// If there is no such item.
+    #[must_use]
+    pub fn take(&mut self, taken: &[usize]) -> Body {
+        let bytes = taken.iter().map(|item| self.range(*item).len()).sum();
+        let (mut text, mut ends) = (Vec::with_capacity(bytes), Vec::with_capacity(taken.len()));
+        for item in taken {
+            text.extend_from_slice(self.item(*item));
+            ends.push(text.len());
+        }
+        self.retain(|item| taken.binary_search(&item).is_err());
+        Body { text: Text::Open(text), ends, ..*self }
     }
 
     /// Keeps the items for which `keep` says so, in order, by moving their bytes together.
@@ -202,6 +237,7 @@ mod tests {
         assert_eq!(body.item(0), b"{\"create\":{\"_index\":\"logs-a\",\"_id\":\"x1\"}}\n{\"a\":1}\n");
         assert_eq!(body.item(1), b"{\"create\":{\"_index\":\"odd\\\"\\\\\\n\"}}\n{}\n");
         assert_eq!((body.document(0), body.document(1)), (&b"{\"a\":1}"[..], &b"{}"[..]));
+        assert_eq!((body.index_of(0), body.index_of(1)), (&b"logs-a"[..], &br#"odd\"\\\n"#[..]));
         assert_eq!(body.sealed().len(), body.bytes_len());
     }
 
@@ -254,6 +290,13 @@ mod tests {
             }
             if let Some(held) = held {
                 prop_assert_eq!(held, original.clone().sealed());
+            }
+
+            let mut rest = original.clone();
+            let taken = rest.take(&kept);
+            prop_assert_eq!((taken.len(), rest.len()), (kept.len(), documents.len() - kept.len()));
+            for (at, item) in kept.iter().enumerate() {
+                prop_assert_eq!(taken.item(at), original.item(*item));
             }
 
             let (from, to) = (cuts.0.min(cuts.1).min(documents.len()), cuts.0.max(cuts.1).min(documents.len()));

@@ -17,7 +17,7 @@ use std::{
 use bytesize::ByteSize;
 use elasticsearch::http::{Method, headers::HeaderValue};
 use thiserror::Error;
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub use answer::{Outcome, Outcomes, Reason};
 pub use body::Body;
@@ -59,9 +59,12 @@ impl Sender {
     /// none can be made, for want of a template, no index is made instead.
     #[must_use]
     pub fn new(client: Client, server: &Server, settings: &Settings, data_stream: bool) -> Self {
-        let mut path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
-                        items.*.error.caused_by.reason"
-            .to_owned();
+        // An index whose shards are not there is waited for by the server, and then spoken of: before we give up.
+        let mut path = format!(
+            "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
+             items.*.error.caused_by.reason&timeout={}ms",
+            (settings.request_timeout / 2).as_millis()
+        );
         if data_stream && server.flavor == Flavor::Elasticsearch && server.version >= (8, 13, 0) {
             path.push_str("&require_data_stream=true");
         }
@@ -109,11 +112,8 @@ impl Sender {
                 None => match self.send_once(&mut body.part(items.clone())).await {
                     Ok(verdict) => verdict,
                     Err(failed) => {
-                        let status = failed.error.status().unwrap_or(0);
-                        let reason = Reason { status, kind: String::new(), text: failed.error.to_string() };
-                        let left =
-                            (items.start..body.len()).map(|item| (item, Outcome::Again(Box::new(reason.clone()))));
-                        outcomes.others.extend(left);
+                        debug!(error = %failed, "a part of a bulk request failed");
+                        outcomes.others.extend((items.start..body.len()).map(|item| (item, Outcome::Untold)));
                         return Ok(outcomes);
                     }
                 },
@@ -131,9 +131,7 @@ impl Sender {
                 Verdict::Refused(Refusal::Malformed(error)) if !taken && outcomes.others.len() >= REFUSED_MAX => {
                     return Err(BulkError { error, retry_after: None });
                 }
-                Verdict::Refused(refusal) => {
-                    outcomes.others.push((items.start, Outcome::Refused(Box::new(refusal.into()))));
-                }
+                Verdict::Refused(refusal) => outcomes.others.push((items.start, Outcome::of(Box::new(refusal.into())))),
             }
         }
         Ok(outcomes)
@@ -161,9 +159,9 @@ impl Sender {
                 self.take_smaller(body.bytes_len());
                 Ok(Verdict::Refused(Refusal::TooLarge))
             }
-            400 => {
+            400 | 404 => {
                 let error = answer.into_error(&self.path);
-                // Only the server itself names the error; a proxy that says 400 to everything must not cost documents.
+                // Only the server itself names the error; a proxy that says this to everything must not cost documents.
                 let is_named = matches!(&error, ElasticError::Status { kind, .. } if !kind.is_empty());
                 if is_named { Ok(Verdict::Refused(Refusal::Malformed(error))) } else { Err(again(error)) }
             }

@@ -73,16 +73,46 @@ impl Broker {
 }
 
 fn search_server(flavor: &str) -> String {
-    let environment = vec![
-        ("ES_FLAVOR", flavor.to_owned()),
-        ("ES_DATA_DIR", directory(flavor).display().to_string()),
-        ("ES_PORT", ports::free().to_string()),
-        ("ES_TRANSPORT_PORT", ports::free().to_string()),
-        ("ES_HEAP", "768m".to_owned()),
-        ("ES_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
-    ];
-    guard("elasticsearch/stop.sh", &environment);
-    run("elasticsearch/start.sh", &[], &environment)
+    SearchServer::start(flavor, flavor, &[("ES_HEAP", "768m")]).url
+}
+
+/// An Elasticsearch or OpenSearch of one node that can be killed and started again.
+pub struct SearchServer {
+    /// Its URL; the same after it was started again.
+    pub url: String,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl SearchServer {
+    /// Starts a node with data of its own and these settings; `name` tells its directory from others of this run.
+    pub fn start(name: &str, flavor: &str, settings: &[(&'static str, &str)]) -> Self {
+        let mut environment = vec![
+            ("ES_FLAVOR", flavor.to_owned()),
+            ("ES_DATA_DIR", directory(name).display().to_string()),
+            ("ES_PORT", ports::free().to_string()),
+            ("ES_TRANSPORT_PORT", ports::free().to_string()),
+            ("ES_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
+        ];
+        environment.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        guard("elasticsearch/stop.sh", &environment);
+        let url = run("elasticsearch/start.sh", &[], &environment);
+        Self { url, environment }
+    }
+
+    /// Ends it as a power cut would; it keeps its data.
+    pub fn kill(&self) {
+        run("elasticsearch/stop.sh", &["--kill"], &self.environment);
+    }
+
+    /// Starts it again, with the data and on the port that it had.
+    pub fn start_again(&self) {
+        run("elasticsearch/start.sh", &[], &self.environment);
+    }
+
+    /// Ends it and removes its data.
+    pub fn remove(self) {
+        run("elasticsearch/stop.sh", &["--kill", "--wipe"], &self.environment);
+    }
 }
 
 /// Passes connections to `port` on to `server`, as long as it is not dropped: a server that comes up late.
