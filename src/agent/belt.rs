@@ -106,7 +106,8 @@ impl Belt {
     /// Takes over what the reader tells.
     pub(super) fn take(&mut self, event: Event) {
         match event {
-            Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Opened(checkpoint) | Event::Resumed(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Rested(stream) => self.keeper.rested(stream),
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
             Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),

@@ -256,7 +256,7 @@ impl Discover {
             path: Arc::clone(&name),
             place: identity::place(metadata),
             born_ns: identity::born_ns(metadata),
-            known,
+            known: known.map(Box::new),
             skip,
             unpack: task.unpack,
             progress: Arc::clone(&progress),

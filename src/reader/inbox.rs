@@ -24,7 +24,7 @@ pub(super) struct Assignment {
     /// When the file was made or last written before it was found, whichever is earlier; nanoseconds since 1970.
     pub(super) born_ns: i64,
     /// What was remembered of the file; none if it was never seen.
-    pub(super) known: Option<Checkpoint>,
+    pub(super) known: Option<Box<Checkpoint>>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
     /// Whether it is read as its text if it is compressed.

@@ -21,17 +21,18 @@ use futures::{
     stream::{FuturesUnordered, StreamExt},
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::{debug, warn};
 
 use super::{
+    Event,
     context::Context,
     disk::Disk,
     farewell::{self, Held},
     inbox::{Command, Inbox, Later},
-    progress::Standing,
+    progress::{Progress, Standing},
     schedule::{Grant, Rules, Schedule},
     tail::{Hold, Outcome, Tail, Turned},
 };
@@ -47,7 +48,7 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) struct Lane<D: Disk> {
     context: Rc<Context>,
     inbox: Arc<Inbox>,
-    tails: HashMap<FileId, Tail<D>>,
+    tails: HashMap<FileId, Box<Tail<D>>>,
     away: HashMap<FileId, Away>,
     turns: FuturesUnordered<LocalBoxFuture<'static, Turned<D>>>,
     /// Open files that have something to read.
@@ -56,6 +57,8 @@ pub(super) struct Lane<D: Disk> {
     waiting: VecDeque<FileId>,
     /// Open files that were read to their ends, by when; the first ones are closed first.
     quiet: BTreeSet<(Instant, FileId)>,
+    /// Files that were closed, and rest; that is told when there is room for it.
+    resting: BTreeSet<FileId>,
     /// Files that something becomes of as time passes, such as deleted ones; a part of the open ones.
     minded: HashSet<FileId>,
     buffers: Vec<Vec<u8>>,
@@ -68,6 +71,7 @@ pub(super) struct Lane<D: Disk> {
 /// A file in its turn.
 struct Away {
     grant: Option<Grant>,
+    progress: Arc<Progress>,
     since: Instant,
     /// Ends the turn early, for a file that is given up.
     halt: Rc<Notify>,
@@ -88,6 +92,7 @@ impl<D: Disk> Lane<D> {
             turns: FuturesUnordered::new(),
             waiting: VecDeque::new(),
             quiet: BTreeSet::new(),
+            resting: BTreeSet::new(),
             minded: HashSet::new(),
             buffers: Vec::new(),
             open: 0,
@@ -113,12 +118,12 @@ impl<D: Disk> Lane<D> {
 
     /// Waits until a turn ends, something is told, or time has passed that matters.
     async fn rest(&mut self, tick: &mut Interval) {
-        let stop = self.context.stop.clone();
+        let context = Rc::clone(&self.context);
         let minds_time = self.open > 0 || !self.waiting.is_empty();
         let due = self.ready.due().filter(|_| self.turns.len() < FILES_AT_ONCE);
         tokio::select! {
             biased;
-            () = stop.cancelled() => (),
+            () = context.stop.cancelled() => (),
             _ = tick.tick(), if minds_time => self.tick(),
             Some(turned) = self.turns.next(), if !self.turns.is_empty() => {
                 self.conclude(turned);
@@ -128,13 +133,31 @@ impl<D: Disk> Lane<D> {
                 }
             }
             () = self.inbox.wait() => (),
+            room = context.room(), if !self.resting.is_empty() => self.tell_resting(room),
             () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => (),
+        }
+    }
+
+    /// Tells of one file that it rests.
+    fn tell_resting(&mut self, room: Option<mpsc::Permit<'_, Event>>) {
+        let Some(room) = room else {
+            self.closed = true;
+            return;
+        };
+        while let Some(id) = self.resting.pop_first() {
+            if let Some(stream) = self.tails.get_mut(&id).and_then(|tail| tail.rest()) {
+                room.send(Event::Rested(stream));
+                break;
+            }
         }
     }
 
     fn obey(&mut self, command: Command) {
         let id = command.id();
         if let Some(away) = self.away.get_mut(&id) {
+            if let Command::Deleted(_) | Command::Renamed(..) = command {
+                away.progress.lost_a_name();
+            }
             if let Command::Deleted(_) = command {
                 away.deleted = Some(Instant::now());
                 self.minded.insert(id);
@@ -144,7 +167,7 @@ impl<D: Disk> Lane<D> {
         match command {
             Command::Add(assignment) => match self.tails.get_mut(&id) {
                 Some(tail) => tail.revive(*assignment),
-                None => drop(self.tails.insert(id, Tail::new(*assignment, self.context.quantum()))),
+                None => drop(self.tails.insert(id, Box::new(Tail::new(*assignment, self.context.quantum())))),
             },
             Command::Wake(_) => self.wake(id),
             Command::Renamed(_, path) => {
@@ -219,6 +242,7 @@ impl<D: Disk> Lane<D> {
             tail.quiet = None;
             tail.close();
             self.open -= 1;
+            self.resting.insert(id);
         }
     }
 
@@ -267,6 +291,7 @@ impl<D: Disk> Lane<D> {
         let halt = Rc::new(Notify::new());
         let away = Away {
             grant,
+            progress: Arc::clone(&tail.from.progress),
             since: Instant::now(),
             halt: Rc::clone(&halt),
             held: tail.held(),
@@ -279,7 +304,7 @@ impl<D: Disk> Lane<D> {
 
     /// Takes a file back after its turn.
     fn conclude(&mut self, turned: Turned<D>) {
-        let Turned { mut tail, buffer, outcome, sent } = turned;
+        let Turned { mut tail, buffer, outcome } = turned;
         let usual = self.context.quantum() + TailMark::BYTES_MAX;
         if (1..=usual).contains(&buffer.capacity()) && self.buffers.len() < FILES_AT_ONCE {
             self.buffers.push(buffer);
@@ -287,7 +312,7 @@ impl<D: Disk> Lane<D> {
         let id = tail.from.id;
         let away = self.away.remove(&id);
         if let Some(grant) = away.as_ref().and_then(|away| away.grant.as_ref()) {
-            self.ready.give_back(grant, sent, Instant::now());
+            self.ready.give_back(grant, tail.sent, Instant::now());
         }
         if away.as_ref().is_some_and(|away| away.held.is_some()) && !tail.is_open() {
             self.open -= 1;
@@ -303,7 +328,7 @@ impl<D: Disk> Lane<D> {
     }
 
     /// Decides what becomes of a file after its turn, or after it could not be opened.
-    fn take_back(&mut self, mut tail: Tail<D>, outcome: Outcome) {
+    fn take_back(&mut self, mut tail: Box<Tail<D>>, outcome: Outcome) {
         let id = tail.from.id;
         tail.queued = false;
         let again = matches!(outcome, Outcome::More);

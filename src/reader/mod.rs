@@ -211,6 +211,10 @@ pub enum Event {
     Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
+    /// Nothing more will come of the stream until it is resumed: all of its file was read for now.
+    Rested(Stream),
+    /// A stream that rested goes on, at the checkpoint's offset.
+    Resumed(Checkpoint),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
 }
@@ -222,7 +226,7 @@ impl Event {
         match self {
             Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
             Event::Cut(..) => true,
-            Event::Changed(_) | Event::Block(_) | Event::Ended(_) => false,
+            Event::Changed(_) | Event::Block(_) | Event::Rested(_) | Event::Resumed(_) | Event::Ended(_) => false,
         }
     }
 }

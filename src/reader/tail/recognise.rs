@@ -23,7 +23,7 @@ impl<D: Disk> Tail<D> {
     /// Recognises a file that was just opened, if it was not open before.
     pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
         let size = file.metadata()?.len();
-        if self.origin.is_none() {
+        if self.stream.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
             self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
@@ -124,7 +124,8 @@ impl<D: Disk> Tail<D> {
         self.tell_changed(context).await
     }
 
-    fn set_origin(&mut self, stream: Stream) {
+    pub(super) fn set_origin(&mut self, stream: Stream) {
+        self.stream = Some(stream);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
     }

@@ -75,6 +75,7 @@ impl<D: Disk> Tail<D> {
         let lines = if part == Part::Whole { splitter::count(text) } else { 1 };
         let (offset, read_at) = (self.offset, Timestamp::now());
         self.offset += text.len() as u64;
+        self.sent += text.len();
         self.mark = TailMark::behind(text);
         self.active = Instant::now();
         context.counters(&self.from.task).read(text.len() as u64, lines);

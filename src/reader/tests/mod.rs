@@ -27,6 +27,7 @@ struct Bench {
     text: HashMap<Stream, Vec<u8>>,
     parts: Vec<(Part, usize)>,
     ended: Vec<Stream>,
+    resting: HashMap<Stream, u64>,
 }
 
 impl Bench {
@@ -54,10 +55,12 @@ impl Bench {
             text: HashMap::new(),
             parts: Vec::new(),
             ended: Vec::new(),
+            resting: HashMap::new(),
         }
     }
 
     fn start(&mut self, pattern: &str) {
+        self.resting.clear();
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
         let exclude = vec!["*.gz".to_owned()];
         let (start_at, compression) = (self.start_at, self.compression);
@@ -98,6 +101,13 @@ impl Bench {
                 known.cuts.push(cut.at());
             }
             Event::Ended(stream) => self.ended.push(stream),
+            Event::Rested(stream) => {
+                let known = self.streams.get(&stream).expect("opened before it rests");
+                assert!(self.resting.insert(stream, known.offset).is_none(), "it rests once");
+            }
+            Event::Resumed(checkpoint) => {
+                assert_eq!(self.resting.remove(&checkpoint.stream), Some(checkpoint.offset), "it goes on where it was");
+            }
             Event::Block(block) => self.take(&block),
         }
     }
@@ -105,6 +115,7 @@ impl Bench {
     fn take(&mut self, block: &Block) {
         let known = self.streams.get_mut(&block.origin.stream).expect("opened before its first block");
         assert_eq!(block.offset, known.offset, "blocks are adjacent");
+        assert!(!self.resting.contains_key(&block.origin.stream), "nothing comes of what rests");
         assert_eq!(block.text.ends_with(b"\n"), matches!(block.part, Part::Whole | Part::Last));
         known.offset += block.text.len() as u64;
         known.mark = TailMark::behind(&block.text);
