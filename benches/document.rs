@@ -8,7 +8,7 @@ use std::{hint::black_box, path::Path};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     document::{Builder, Settings, Source},
-    record::{FileId, Part, Stream},
+    record::{FileId, Form, Part, Stream},
     splitter,
 };
 
@@ -22,6 +22,7 @@ fn source() -> Source<'static> {
         host: "web-1.example.org",
         task: "nginx",
         read_at: "2024-06-15T10:00:00.123456789Z".parse().expect("a time"),
+        form: Form::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use logdrive::{
     batcher::frame::{self, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
-    record::{FileId, Form, Messages, Part, Stream},
+    record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream},
 };
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,8 @@ fn made() -> Vec<(&'static str, Vector)> {
     let packed = frame::encode(&meta(vec![segment(FILE, b"/srv/app.log", 1 << 40, &text, Part::Whole)]), &text);
     vectors.push(("blocks.json", Vector::new("a frame of several blocks", &packed, Some((piece, 9000)))));
 
+    vectors.extend(made_of_messages(FILE));
+
     let changed = |change: &dyn Fn(&mut Packed)| {
         let mut packed = lines.clone();
         change(&mut packed);
@@ -147,6 +149,48 @@ fn made() -> Vec<(&'static str, Vector)> {
     vectors.push(("bad-longer.json", bad("more text than the segments say", &short)));
     let inner = other(vec![segment(FILE, b"/a", 0, b"one\ntwo\n", Part::First)]);
     vectors.push(("bad-part.json", bad("a line ends within a first part", &inner)));
+    vectors
+}
+
+/// What only version 2 can say.
+fn made_of_messages(file: u128) -> Vec<(&'static str, Vector)> {
+    let messages = |runs: &[Run<'_>]| {
+        let mut messages = Messages::default();
+        assert!(runs.iter().all(|run| messages.push(*run)));
+        messages
+    };
+    let java = b"one\nException: two\n\tat three\nfour\nfive\n";
+    let joined = messages(&[Run::Single(1), Run::Joined(2), Run::Single(2)]);
+    let joined = Segment { messages: joined, ..segment(file, b"/srv/app.log", 0, java, Part::Whole) };
+    let cri = b"2024-01-01T00:00:00Z stderr P a\n2024-01-01T00:00:00Z stdout F b\n2024-01-01T00:00:00Z stderr F c\n";
+    let form = Form { charset: Charset::UTF_8, container: Some(Container::Cri) };
+    let mixed = messages(&[Run::Mixed(&[0, 1, 0])]);
+    let mixed = Segment { form, messages: mixed, ..segment(file + 1, b"/srv/pod.log", 0, cri, Part::Whole) };
+    let text = [&java[..], cri].concat();
+    let packed = frame::encode(&meta(vec![joined.clone(), mixed.clone()]), &text);
+    let about = "messages of two lines, and two of a container's streams whose lines lie among each other";
+    let mut vectors = vec![("messages.json", Vector::new(about, &packed, Some((&text, 1))))];
+
+    let wide = b"a\0\n\0\x0a\x01\n\0";
+    let charset = Charset::of_label("utf-16le").expect("a label");
+    let form = Form { charset, container: None };
+    let lines = Segment { form, lines: 2, ..segment(file, b"/srv/wide.log", 0, wide, Part::Whole) };
+    let first =
+        Segment { form, part: Part::First, lines: 1, ..segment(file, b"/srv/wide.log", 8, b"\n\n", Part::Whole) };
+    let text = [&wide[..], b"\n\n"].concat();
+    let packed = frame::encode(&meta(vec![lines, first]), &text);
+    let about = "UTF-16LE, where a byte 0x0A alone ends no line; behind it the first part of a line";
+    vectors.push(("utf-16.json", Vector::new(about, &packed, Some((&text, 1)))));
+
+    let bad = |segment: Segment| frame::encode(&meta(vec![segment]), java);
+    let few = bad(Segment { messages: messages(&[Run::Joined(2)]), ..joined.clone() });
+    vectors.push(("bad-messages.json", Vector::new("messages of fewer lines than there are", &few, None)));
+    let mut odd = bad(joined);
+    odd.headers[1].1 = String::from_utf8_lossy(&odd.headers[1].1).replace("[-1,2,-2]", "[-1,[0,2],-2]").into_bytes();
+    vectors.push(("bad-numbers.json", Vector::new("messages that are numbered out of order", &odd, None)));
+    let mut strange = frame::encode(&meta(vec![mixed]), cri);
+    strange.headers[1].1 = String::from_utf8_lossy(&strange.headers[1].1).replace("cri", "xyz").into_bytes();
+    vectors.push(("bad-format.json", Vector::new("a format that nobody knows", &strange, None)));
     vectors
 }
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, path::Path};
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
     document::{Builder, Built, Id, Settings, Source, Tags},
-    record::{FileId, Part, Stream},
+    record::{FileId, Form, Part, Stream},
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -23,6 +23,7 @@ fuzz_target!(|line: &[u8]| {
             host: "host",
             task: "task",
             read_at: jiff::Timestamp::from_second(1_718_445_600).expect("in range"),
+            form: Form::default(),
         };
         let mut out = Vec::new();
         let built = builder.build(&source, &mut line.to_vec(), 42, part, &mut out);

@@ -6,10 +6,27 @@ use std::path::PathBuf;
 
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
-    batcher::frame::{self, META_HEADER, Meta, Segment, VERSION, VERSION_HEADER},
-    record::{FileId, Part, Stream},
+    batcher::frame::{self, META_HEADER, Meta, Segment, VERSION_HEADER},
+    record::{Container, FileId, Form, Messages, Part, Run, Stream},
     splitter,
 };
+
+/// Messages of so many lines, whose units have as many as `wish` says.
+fn messages(lines: u32, wish: u8) -> Messages {
+    let (mut messages, mut left) = (Messages::default(), lines);
+    while wish > 100 && left > 0 {
+        let lines = left.min(u32::from(wish % 7) + 1);
+        let numbers: Vec<i32> = (0..lines as i32).map(|line| line % 3).collect();
+        let run = match lines {
+            1 => Run::Single(1),
+            _ if wish.is_multiple_of(3) => Run::Mixed(&numbers),
+            lines => Run::Joined(lines),
+        };
+        assert!(messages.push(run));
+        left -= lines;
+    }
+    messages
+}
 
 fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
     let (meta, value, at, flip) = input;
@@ -17,7 +34,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
 
     // Headers and value from anywhere.
     let headers = |name: &str| match name {
-        VERSION_HEADER => Some(&b"1"[..]),
+        VERSION_HEADER => Some(if flip.is_multiple_of(2) { &b"1"[..] } else { b"2" }),
         META_HEADER => Some(meta),
         _ => None,
     };
@@ -38,11 +55,12 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
                 bytes: bytes.len() as u64,
                 lines: splitter::count(bytes).max(1),
                 part,
+                form: Form { container: (flip > 200).then_some(Container::Cri), ..Form::default() },
+                messages: if part == Part::Whole { messages(splitter::count(bytes), flip) } else { Messages::default() },
             });
         }
     }
     let meta = Meta {
-        version: VERSION,
         host: "host".to_owned(),
         machine: "machine".to_owned(),
         task: "task".to_owned(),

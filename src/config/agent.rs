@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
     batcher,
-    reader::{self, Compression, Identity, Io, StartAt},
+    reader::{self, Compression, Identity, Io, Multiline, StartAt},
+    record::Charset,
 };
 
 /// What is read, and how.
@@ -81,6 +82,12 @@ pub struct Task {
     /// A file that was never seen, and last written longer ago than this, is read from its end.
     #[serde(default, with = "optional_duration")]
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters: a label such as `utf-8`, `utf-16le`, `gb18030` or `latin1`.
+    #[serde(default = "utf_8")]
+    pub charset: String,
+    /// Which lines make one message together; none means that each is one.
+    #[serde(default)]
+    pub multiline: Option<Multiline>,
     /// The most that is read in a second; none means no limit.
     #[serde(default)]
     pub rate: Option<Rate>,
@@ -90,6 +97,10 @@ pub struct Task {
     /// Whether compressed files, known by their first bytes, are read as the text that they hold.
     #[serde(default)]
     pub compression: Compression,
+}
+
+fn utf_8() -> String {
+    "utf-8".to_owned()
 }
 
 /// How lines become Kafka records.
@@ -135,6 +146,9 @@ impl Task {
             exclude: self.exclude.clone(),
             start_at: self.start_at,
             ignore_older: self.ignore_older,
+            // A label that means nothing is refused when the configuration is loaded.
+            charset: Charset::of_label(&self.charset).unwrap_or_default(),
+            multiline: self.multiline.clone(),
             rate: self.rate.map(Rate::bytes_per_second),
             oldest_first: self.oldest_first,
             compression: self.compression,

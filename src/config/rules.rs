@@ -5,7 +5,12 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
-use crate::{document::IndexName, kafka::KafkaError, reader};
+use crate::{
+    document::IndexName,
+    kafka::KafkaError,
+    reader::{self, MultilineError},
+    record::Charset,
+};
 
 /// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
 pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
@@ -86,6 +91,7 @@ fn agent(agent: &Agent, broken: &mut Broken) {
             );
         }
         task(one, &path, broken);
+        text(one, &path, agent.line_bytes_max, broken);
     }
 }
 
@@ -113,6 +119,45 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
         broken.add(&format!("{path}.encoding"), "the encoding \"lines\" is not there yet", hint);
     }
 }
+
+/// What a task says of the text of its files.
+fn text(task: &Task, path: &str, line_bytes_max: ByteSize, broken: &mut Broken) {
+    if Charset::of_label(&task.charset).is_none() {
+        let what = format!("there is no charset {:?}", task.charset);
+        let problem = Problem::new(None, what).nearest(&task.charset, CHARSETS.into_iter().chain(Charset::NAMES));
+        broken.0.push((format!("{path}.charset"), problem));
+    }
+    let Some(multiline) = &task.multiline else { return };
+    let path = format!("{path}.multiline");
+    if let Err(error) = multiline.check() {
+        let hint = match error {
+            MultilineError::Pattern { .. } => "write it in single quotes, as in '^\\d{4}-', so that a backslash is one",
+            MultilineError::Nothing => {
+                "write preset = [\"java\"], or a pattern such as start = '^\\d{4}-', or leave the table out"
+            }
+            MultilineError::Containers(..) => "leave one of them out, or make two tasks",
+            MultilineError::Beside(_) => "leave one out; patterns go together with \"cri\" and \"docker-json\"",
+        };
+        broken.add(&format!("{path}.{}", error.setting()), error.to_string(), hint);
+    }
+    if multiline.bytes_max.is_some_and(|bytes| bytes > line_bytes_max) {
+        let what = format!("multiline.bytes_max is more than agent.line_bytes_max, {line_bytes_max}");
+        broken.add(&format!("{path}.bytes_max"), what, "lower it, or raise agent.line_bytes_max");
+    }
+    if !(2..=MESSAGE_LINES_MAX).contains(&multiline.lines_max) {
+        let what = format!("multiline.lines_max is {}", multiline.lines_max);
+        broken.add(&format!("{path}.lines_max"), what, "write a number from 2 to 100000; the default is 500");
+    }
+    if multiline.timeout < PERIOD_MIN {
+        broken.add(&format!("{path}.timeout"), "multiline.timeout is less than 100ms", "the default is \"1s\"");
+    }
+}
+
+/// Labels of charsets that people write, beside their names.
+const CHARSETS: [&str; 8] = ["utf-8", "utf-16le", "utf-16be", "latin1", "gb2312", "shift_jis", "euc-jp", "big5"];
+
+/// The most lines that a message may have.
+const MESSAGE_LINES_MAX: u32 = 100_000;
 
 fn kafka(config: &Config, broken: &mut Broken) {
     if config.kafka.bootstrap_servers.trim().is_empty() {

@@ -191,6 +191,46 @@ fn every_rule_of_tasks_that_is_broken_is_told_with_what_to_do() {
 }
 
 #[test]
+fn what_a_task_says_of_its_text_is_read_and_has_to_mean_something() {
+    let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
+    let good =
+        "charset = \"latin1\"\n[agent.tasks.multiline]\npreset = [\"docker-json\"]\nstart = '^\\d'\ntimeout = \"5s\"\n";
+    let config = parse(&format!("{task}{good}"), &[]).expect("valid");
+    let read = config.agent.tasks[0].reader();
+    assert_eq!(read.charset.name(), "windows-1252");
+    let multiline = read.multiline.expect("there");
+    assert_eq!((multiline.start.as_deref(), multiline.lines_max), (Some("^\\d"), 500));
+    assert_eq!(multiline.timeout, Duration::from_secs(5));
+    let table = "[agent.tasks.multiline]\n";
+    let cases = [
+        ("charset = \"utf8le\"".to_owned(), "5:11: there is no charset \"utf8le\""),
+        (table.to_owned(), "5:1: multiline has neither a preset nor a pattern"),
+        (format!("{table}preset = \"java\""), "6:10: agent.tasks[].multiline.preset takes a list, not text"),
+        (
+            format!("{table}preset = [\"jawa\"]"),
+            "6:11: agent.tasks[].multiline.preset[] takes \"java\" or \"python\" or \"go\" or \"cri\" or \"docker-json\" or \"json\", not \"jawa\"",
+        ),
+        (
+            format!("{table}preset = [\"cri\", \"docker-json\"]"),
+            "6:10: the presets \"cri\" and \"docker-json\" exclude each other",
+        ),
+        (format!("{table}preset = [\"go\"]\nend = 'x'"), "6:10: patterns and the preset \"go\" exclude each other"),
+        (format!("{table}end = 'x'\nlines_max = 1"), "7:13: multiline.lines_max is 1"),
+        (format!("{table}end = 'x'\ntimeout = \"1ms\""), "7:11: multiline.timeout is less than 100ms"),
+        (
+            format!("{table}end = 'x'\nbytes_max = \"2MiB\""),
+            "7:13: multiline.bytes_max is more than agent.line_bytes_max, 1.0 MiB",
+        ),
+    ];
+    for (text, what) in cases {
+        let told = told(&format!("{task}{text}"));
+        assert_eq!((told.len(), told[0].as_str()), (2, what), "{text}");
+    }
+    let pattern = refused(&format!("{task}{table}start = '('"), &[]);
+    assert!(pattern.starts_with("some.toml:6:9: start is no regular expression: regex parse error"), "{pattern}");
+}
+
+#[test]
 fn variables_override_the_file_and_are_read_as_their_settings_ask() {
     let variables = [
         ("LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS", "a:9092,b:9092"),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 10 | the first bytes of XXH3-128 over the file's identity and generation |
 //! | 6 | the line's offset in the stream, big-endian |
-//! | 5 | the first bytes of XXH3-64 over the line as it stood in the file, without its newline |
+//! | 5 | the first bytes of XXH3-64 over the line, or the lines of the message, as they stood in the file, without the last newline |
 //!
 //! The same line sent twice has one identity, so it is one document. Two different lines share one only if both
 //! hashes agree at the same offset. Ids of a file's lines share a prefix and are in order, which stores compress
@@ -38,11 +38,27 @@ impl Prefix {
 
     /// The id of the line with these bytes at this offset (less than 2^48, which is 256 TiB).
     pub(super) fn id(self, offset: u64, line: &[u8]) -> Id {
+        self.id_of(offset, xxh3::xxh3_64(line))
+    }
+
+    /// The id of the message that begins at this offset and has these lines, each but the last followed by `newline`:
+    /// of the same bytes the same id, whether other lines lay between them or not.
+    pub(super) fn id_of_lines<'a>(self, offset: u64, newline: &[u8], mut lines: impl Iterator<Item = &'a [u8]>) -> Id {
+        let mut hash = xxh3::Xxh3::new();
+        hash.update(lines.next().unwrap_or_default());
+        for line in lines {
+            hash.update(newline);
+            hash.update(line);
+        }
+        self.id_of(offset, hash.digest())
+    }
+
+    fn id_of(self, offset: u64, hash: u64) -> Id {
         debug_assert!(offset < 1 << 48, "a stream is shorter than 256 TiB");
         let mut id = [0; 21];
         id[..10].copy_from_slice(&self.0);
         id[10..16].copy_from_slice(&offset.to_be_bytes()[2..]);
-        id[16..].copy_from_slice(&xxh3::xxh3_64(line).to_be_bytes()[..5]);
+        id[16..].copy_from_slice(&hash.to_be_bytes()[..5]);
         Id(id)
     }
 }

@@ -1,7 +1,7 @@
 //! Lines to documents: what of a line becomes which member of the JSON object that a store indexes.
 //!
-//! The room turns one line and the place it came from into one JSON object, its `_id` and its time. It promises
-//! that every line becomes a document whatever its bytes are, that the document is valid JSON without a repeated
+//! The room turns one message, mostly a line, and the place it came from into one JSON object, its `_id` and its time. It promises
+//! that every message becomes a document whatever its bytes are, that the document is valid JSON without a repeated
 //! name, that `message` is the line (or, of a JSON line, its own message), and that the same line at the same
 //! place always gives the same `_id`. It must not know of Kafka, of any store's protocol, or of who calls it; it
 //! does no I/O, and once its buffers have grown it allocates nothing for a line.
@@ -10,16 +10,22 @@
 //!
 //! | member | what |
 //! |---|---|
-//! | `@timestamp` | RFC 3339 in UTC, with as many digits as the line has; else when the line was read ([`time`]) |
-//! | `message` | the line without its carriage return; of a JSON line, its `message` or `msg` if that is a string |
+//! | `@timestamp` | RFC 3339 in UTC, with as many digits as the line has; else when the line was read ([`time`]); of what a container said, when it said it |
+//! | `message` | the line without its carriage return; of several lines, all of them with `\n` between; of a JSON line, its `message` or `msg` if that is a string |
 //! | `log.level` | a name of [`Level`](crate::record::Level), if the line has a level ([`level`]) |
 //! | `log.file.path`, `log.offset` | the file, and where in the stream the line begins, in bytes |
 //! | `host.name`, `logdrive.task` | the host that read it and the task that collects it |
 //! | `logdrive.file`, `logdrive.generation` | the file's identity, and how often the file was truncated |
-//! | `logdrive.time` | where `@timestamp` is from: `line` or `read` |
+//! | `logdrive.time` | where `@timestamp` is from: `line`, `container` or `read` |
+//! | `log.iostream` | `stdout` or `stderr`, of what a container said |
+//! | `log.flags` | `["multiline"]` if the message has several lines |
 //! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
 //! | `logdrive.original` | the line as it stood; only where the rules below left something of it out |
 //! | `tags` | what was wrong with the line, only if something was ([`Tags`]) |
+//!
+//! Text in another charset than UTF-8 is decoded, a byte order mark at a file's beginning left out, and what a container
+//! runtime put around lines taken off, before anything else is looked at; the id is of the bytes as they stood. What a
+//! container says of the time comes before what the line says, since it is exact and has a zone.
 //!
 //! The members of a JSON line follow, each as the bytes that stood in the line, by these rules ([`json`]):
 //!
@@ -47,7 +53,7 @@ mod tags;
 mod text;
 pub mod time;
 
-pub use builder::{Builder, Built, Lines, Source};
+pub use builder::{Builder, Built, Lines, Passage, Source};
 pub use id::Id;
 pub use index_name::IndexName;
 pub use settings::Settings;

@@ -16,7 +16,17 @@ pub enum Name {
 }
 
 /// The members that every document may have; `logdrive` and all below it are ours besides.
-const OURS: [&str; 7] = ["@timestamp", "message", "log.level", "log.file.path", "log.offset", "host.name", "tags"];
+const OURS: [&str; 9] = [
+    "@timestamp",
+    "message",
+    "log.level",
+    "log.file.path",
+    "log.offset",
+    "log.iostream",
+    "log.flags",
+    "host.name",
+    "tags",
+];
 
 impl Name {
     /// What `name`, unescaped, means.

@@ -7,7 +7,8 @@ pub struct Tags(u8);
 impl Tags {
     /// No tag.
     pub const NONE: Tags = Tags(0);
-    /// `invalid_utf8`: what was not Unicode (bytes, or a lone surrogate in a JSON string) became U+FFFD.
+    /// `invalid_utf8`: what was no text (bytes that mean nothing in the line's charset, or a lone surrogate in a JSON
+    /// string) became U+FFFD.
     pub const INVALID_UTF8: Tags = Tags(1);
     /// `json_broken`: the line begins like a JSON object and is none; kept as text.
     pub const JSON_BROKEN: Tags = Tags(2);
@@ -17,12 +18,16 @@ impl Tags {
     /// `logdrive.original`.
     pub const JSON_DUPLICATE: Tags = Tags(8);
 
+    /// `container_broken`: the line is not as the container runtime writes lines; kept as it stood.
+    pub const CONTAINER_BROKEN: Tags = Tags(16);
+
     /// Every tag with its name.
-    pub const ALL: [(Tags, &'static str); 4] = [
+    pub const ALL: [(Tags, &'static str); 5] = [
         (Self::INVALID_UTF8, "invalid_utf8"),
         (Self::JSON_BROKEN, "json_broken"),
         (Self::JSON_UNFIT, "json_unfit"),
         (Self::JSON_DUPLICATE, "json_duplicate"),
+        (Self::CONTAINER_BROKEN, "container_broken"),
     ];
 
     /// Adds `tags` to the set.

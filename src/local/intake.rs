@@ -11,11 +11,10 @@ use std::{
 };
 
 use crate::{
-    document::{Builder, Source},
+    document::{Builder, Passage, Source},
     embedded::{self, Expired, WriteError, Writer},
     metrics::{self, Counter, list},
     record::{Block, Checkpoint, Span, Stream, TailMark},
-    splitter,
 };
 
 /// What a block becomes when it is committed.
@@ -48,7 +47,7 @@ struct Desk {
     host: String,
     /// Ids of the lines that a stream may bring again after a crash; dropped when the stream is past them.
     again: HashMap<Stream, HashSet<String>>,
-    line: Vec<u8>,
+    text: Vec<u8>,
     json: Vec<u8>,
 }
 
@@ -71,7 +70,7 @@ impl Intake {
     pub(super) fn new(writer: Writer, builder: Builder, host: String) -> Self {
         let outcome = |name| metrics::counter(&list::DOCUMENTS, &[name]);
         Self {
-            desk: Desk { writer, builder, host, again: HashMap::new(), line: Vec::new(), json: Vec::new() },
+            desk: Desk { writer, builder, host, again: HashMap::new(), text: Vec::new(), json: Vec::new() },
             pending: Vec::new(),
             pending_bytes: 0,
             is_lost: false,
@@ -153,7 +152,7 @@ impl Intake {
 impl Desk {
     /// Adds a block's lines to the store.
     fn add(&mut self, block: &Block, made: &mut Made) -> Result<(), WriteError> {
-        let Self { writer, builder, host, again, line: scratch, json } = self;
+        let Self { writer, builder, host, again, text, json } = self;
         let (stream, span) = (block.origin.stream, block.span());
         let seen = match writer.positions().get(&stream) {
             Some(position) if span.start < *position => {
@@ -168,27 +167,33 @@ impl Desk {
                 None
             }
         };
-        let source =
-            Source { stream, path: &block.origin.path, host, task: &block.origin.task, read_at: block.read_at };
-        let mut lines = builder.source(&source);
-        for (at, line) in splitter::lines(&block.text) {
-            // Reading JSON changes the bytes, and they may be needed again.
-            scratch.clear();
-            scratch.extend_from_slice(line);
-            json.clear();
-            let Some(built) = lines.build(scratch, span.start + at as u64, block.part, json) else {
+        let source = Source {
+            stream,
+            path: &block.origin.path,
+            host,
+            task: &block.origin.task,
+            read_at: block.read_at,
+            form: block.origin.form,
+        };
+        // Reading JSON changes the bytes, and they may be needed again.
+        text.clear();
+        text.extend_from_slice(&block.text);
+        let passage = Passage { text, offset: span.start, part: block.part, messages: &block.messages };
+        builder.source(&source).each(passage, json, |built, json| {
+            let Some(built) = built else {
                 made.skipped += 1;
-                continue;
+                return Ok(());
             };
             let id = built.id.text();
             let id = std::str::from_utf8(&id).expect("an id's text is ASCII");
             if seen.is_some_and(|seen| seen.contains(id)) {
                 made.duplicate += 1;
-                continue;
+                return Ok(());
             }
             writer.add(&embedded::Entry { id, time: built.time, json })?;
             made.created += 1;
-        }
+            Ok::<(), WriteError>(())
+        })?;
         writer.moved(stream, span.end);
         Ok(())
     }

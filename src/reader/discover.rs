@@ -259,6 +259,7 @@ impl Discover {
             known: known.map(Box::new),
             skip,
             unpack: task.unpack,
+            reading: Arc::clone(&task.reading),
             progress: Arc::clone(&progress),
         };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));

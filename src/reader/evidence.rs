@@ -2,7 +2,10 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use crate::record::{Checkpoint, Head, TailMark};
+use crate::{
+    record::{Checkpoint, Head, Newline, TailMark},
+    splitter,
+};
 
 /// Whether a file of `size` bytes still holds what is known of it.
 ///
@@ -42,7 +45,9 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
 ///
 /// # Errors
 /// If the file can't be read.
-pub(super) fn line_begin(file: &File, end: u64, limit: u64) -> io::Result<(u64, bool)> {
+pub(super) fn line_begin(file: &File, end: u64, limit: u64, newline: Newline) -> io::Result<(u64, bool)> {
+    // Where every read begins between two characters, and ends there.
+    let end = end - end % newline.width() as u64;
     let mut chunk = vec![0; 64 * 1024];
     let mut at = end;
     while at > 0 && end - at < limit {
@@ -52,8 +57,9 @@ pub(super) fn line_begin(file: &File, end: u64, limit: u64) -> io::Result<(u64, 
         if !fill(file, text, at - bytes)? {
             return Ok((0, false));
         }
-        if let Some(last) = text.iter().rposition(|byte| *byte == b'\n') {
-            return Ok((at - bytes + last as u64 + 1, false));
+        let whole = splitter::whole_lines_by(newline, text);
+        if whole > 0 {
+            return Ok((at - bytes + whole as u64, false));
         }
         at -= bytes;
     }
@@ -65,7 +71,7 @@ mod tests {
     use std::io::Write;
 
     use super::{agrees, line_begin};
-    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
+    use crate::record::{Checkpoint, FileId, Head, Newline, Place, Stream, TailMark};
 
     fn file(text: &[u8]) -> std::fs::File {
         let mut file = tempfile::tempfile().expect("a file");
@@ -78,11 +84,30 @@ mod tests {
         let text = [vec![b'x'; 70_000], b"\nlast\nunended".to_vec()].concat();
         let file = file(&text);
         let end = text.len() as u64;
-        assert_eq!(line_begin(&file, end, 1 << 20).expect("readable"), (end - 7, false));
-        assert_eq!(line_begin(&file, end - 7, 1 << 20).expect("readable"), (end - 7, false), "right behind a line");
-        assert_eq!(line_begin(&file, 69_000, 1 << 20).expect("readable"), (0, false), "in the first line");
-        assert_eq!(line_begin(&file, 69_000, 1000).expect("readable"), (69_000, true), "in a line over the limit");
-        assert_eq!(line_begin(&file, end + 5, 1 << 20).expect("readable"), (0, false), "cut short meanwhile");
+        assert_eq!(line_begin(&file, end, 1 << 20, Newline::Byte).expect("readable"), (end - 7, false));
+        assert_eq!(
+            line_begin(&file, end - 7, 1 << 20, Newline::Byte).expect("readable"),
+            (end - 7, false),
+            "right behind a line"
+        );
+        assert_eq!(
+            line_begin(&file, 69_000, 1 << 20, Newline::Byte).expect("readable"),
+            (0, false),
+            "in the first line"
+        );
+        assert_eq!(
+            line_begin(&file, 69_000, 1000, Newline::Byte).expect("readable"),
+            (69_000, true),
+            "in a line over the limit"
+        );
+        assert_eq!(
+            line_begin(&file, end + 5, 1 << 20, Newline::Byte).expect("readable"),
+            (0, false),
+            "cut short meanwhile"
+        );
+        let wide: Vec<u8> = "a\nb\u{a00}c".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide = self::file(&wide);
+        assert_eq!(line_begin(&wide, 9, 1 << 20, Newline::Utf16Le).expect("readable"), (4, false));
     }
 
     #[test]

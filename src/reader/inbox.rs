@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{progress::Progress, succession::Succession};
+use super::{progress::Progress, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -29,6 +29,8 @@ pub(super) struct Assignment {
     pub(super) skip: Option<Skip>,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
+    /// How its text is taken apart.
+    pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
 }
 

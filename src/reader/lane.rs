@@ -395,10 +395,7 @@ impl<D: Disk> Lane<D> {
         self.minded.retain(|id| {
             let Some(tail) = self.tails.get_mut(id) else { return self.away.contains_key(id) };
             let idle = tail.active.elapsed();
-            if tail.unended && idle >= settings.idle_flush {
-                tail.flush = true;
-                woken.push(*id);
-            } else if tail.waits_to_unpack() {
+            if tail.is_overdue(settings.idle_flush) || tail.waits_to_unpack() {
                 woken.push(*id);
             } else if tail.deleted.is_some() && !tail.queued {
                 // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.

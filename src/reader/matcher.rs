@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Compression, PatternError, StartAt, Task, pattern::Pattern};
+use super::{Compression, PatternError, ReaderError, StartAt, Task, pattern::Pattern, reading::Reading};
 use crate::record::FileId;
 
 /// Which paths a task means, and where to begin in a file of its that was never seen.
@@ -16,21 +16,26 @@ pub(super) struct Matcher {
     pub(super) ignore_older: Option<Duration>,
     pub(super) unpack: bool,
     oldest_first: bool,
+    pub(super) reading: Arc<Reading>,
 }
 
 impl Matcher {
-    pub(super) fn of(task: &Task) -> Result<Self, PatternError> {
-        let read =
-            |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
+    pub(super) fn of(task: &Task, line_bytes_max: usize) -> Result<Self, ReaderError> {
+        let pattern = |error| ReaderError::Pattern { task: Arc::clone(&task.name), error };
+        let multiline = |error| ReaderError::Multiline { task: Arc::clone(&task.name), error };
+        let read = |patterns: &[String]| {
+            patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, PatternError>>()
+        };
         let exclude: Vec<String> = task.exclude.iter().map(|text| anywhere(text)).collect();
         Ok(Self {
             name: Arc::clone(&task.name),
-            paths: read(&task.paths)?,
-            exclude: read(&exclude)?,
+            paths: read(&task.paths).map_err(pattern)?,
+            exclude: read(&exclude).map_err(pattern)?,
             start_at: task.start_at,
             ignore_older: task.ignore_older,
             unpack: task.compression == Compression::Auto,
             oldest_first: task.oldest_first,
+            reading: Reading::of(task, line_bytes_max).map_err(multiline)?,
         })
     }
 

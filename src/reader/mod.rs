@@ -20,10 +20,12 @@ mod known;
 mod lane;
 mod limits;
 mod matcher;
+mod multiline;
 mod pattern;
 mod pread;
 mod progress;
 mod rate;
+mod reading;
 mod ring;
 mod schedule;
 mod status;
@@ -43,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use identity::seed;
+pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
 pub use status::Status;
 
@@ -52,7 +55,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Checkpoint, LateCut, Stream},
+    record::{Block, Budget, Charset, Checkpoint, LateCut, Stream},
 };
 
 /// How files are read.
@@ -173,6 +176,10 @@ pub struct Task {
     pub start_at: StartAt,
     /// A file that was never seen, and last written longer ago than this, is read from its end; none means never.
     pub ignore_older: Option<Duration>,
+    /// How the files' bytes stand for characters.
+    pub charset: Charset,
+    /// Which lines make one message together; none means that each is one.
+    pub multiline: Option<Multiline>,
     /// The most that the task reads, in bytes a second; none means no limit.
     pub rate: Option<u64>,
     /// Whether older files are read to their ends before newer ones.
@@ -191,6 +198,8 @@ impl Task {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             ignore_older: None,
+            charset: Charset::UTF_8,
+            multiline: None,
             rate: None,
             oldest_first: false,
             compression: Compression::Auto,
@@ -242,6 +251,14 @@ pub enum ReaderError {
         /// What is wrong with the pattern.
         error: PatternError,
     },
+    /// Lines can't be joined so.
+    #[error("task {task:?}: {error}")]
+    Multiline {
+        /// The task's name.
+        task: Arc<str>,
+        /// What is wrong.
+        error: MultilineError,
+    },
     /// io_uring was asked for, and the kernel refuses it.
     #[error(
         "the kernel or a container's seccomp profile refuses io_uring ({0}): set agent.io to \"auto\" or \"pread\", or allow io_uring_setup, io_uring_enter and io_uring_register"
@@ -276,9 +293,7 @@ impl Reader {
         budget: &Budget,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, ReaderError> {
-        let matchers = tasks.iter().map(|task| {
-            Matcher::of(task).map_err(|error| ReaderError::Pattern { task: Arc::clone(&task.name), error })
-        });
+        let matchers = tasks.iter().map(|task| Matcher::of(task, settings.line_bytes_max));
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;

@@ -137,8 +137,9 @@ impl Messages {
         (first.settled(), second.settled())
     }
 
-    /// Without what goes without saying.
-    fn settled(self) -> Self {
+    /// Without what goes without saying: plain if every line is a message.
+    #[must_use]
+    pub fn settled(self) -> Self {
         if self.runs().all(|run| matches!(run, Run::Single(_))) { Self::default() } else { self }
     }
 }

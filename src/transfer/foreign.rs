@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::{
     document::Source,
     kafka::Record,
-    record::{FileId, Stream},
+    record::{FileId, Form, Stream},
 };
 
 /// What stands in for the host and the task, which nobody knows.
@@ -48,6 +48,13 @@ impl Place {
     /// The source of line `number`.
     pub(super) fn line(&self, number: u32) -> Source<'_> {
         let stream = Stream { file: self.file, generation: number };
-        Source { stream, path: Path::new(&self.path), host: NAME, task: NAME, read_at: self.read_at }
+        Source {
+            stream,
+            path: Path::new(&self.path),
+            host: NAME,
+            task: NAME,
+            read_at: self.read_at,
+            form: Form::default(),
+        }
     }
 }

@@ -22,8 +22,8 @@ use super::{
     parcel::{Job, Parcel, Stretch},
 };
 use crate::{
-    batcher::frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
-    document::{Builder, IndexName, Lines, Source},
+    batcher::frame::{self, FrameError, META_HEADER, Meta, VERSION_HEADER},
+    document::{Builder, Built, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
     metrics::{self, Counter, Histogram, list},
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     builder: Builder,
     /// The text of the record at hand.
     text: Vec<u8>,
+    /// The document at hand.
+    document: Vec<u8>,
     packer: Packer,
 }
 
@@ -62,7 +64,7 @@ impl Worker {
         budget: Budget,
         outlets: Outlets,
     ) -> Self {
-        Self { builder, text: Vec::new(), packer: Packer::new(index, sender, budget, outlets) }
+        Self { builder, text: Vec::new(), document: Vec::new(), packer: Packer::new(index, sender, budget, outlets) }
     }
 
     /// Starts the worker's thread, which ends when the jobs do. To be called within a runtime.
@@ -123,22 +125,22 @@ impl Worker {
     fn segments(&mut self, topic: &str, meta: &Meta, text: &mut [u8]) -> Result<(), Over> {
         let mut rest = text;
         for segment in &meta.segments {
-            let Segment { stream, path, offset, bytes, part, .. } = segment;
             // Decoding made sure that the segments are as long as the text.
-            let (piece, behind) = rest.split_at_mut(*bytes as usize);
+            let (piece, behind) = rest.split_at_mut(segment.bytes as usize);
             rest = behind;
-            let source = Source { stream: *stream, path, host: &meta.host, task: &meta.task, read_at: meta.read_at };
-            let mut lines = self.builder.source(&source);
-            match part {
-                Part::Whole => self.packer.lines(&mut lines, topic, &meta.task, piece, *offset)?,
-                Part::Last => {
-                    let end = piece.len() - usize::from(piece.ends_with(b"\n"));
-                    self.packer.line(&mut lines, topic, &meta.task, &mut piece[..end], *offset, *part)?;
-                }
-                Part::First | Part::Middle => {
-                    self.packer.line(&mut lines, topic, &meta.task, piece, *offset, *part)?;
-                }
-            }
+            let source = Source {
+                stream: segment.stream,
+                path: &segment.path,
+                host: &meta.host,
+                task: &meta.task,
+                read_at: meta.read_at,
+                form: segment.form,
+            };
+            let passage =
+                Passage { text: piece, offset: segment.offset, part: segment.part, messages: &segment.messages };
+            let packer = &mut self.packer;
+            let take = |built: Option<Built>, json: &[u8]| packer.document(topic, &meta.task, built, json);
+            self.builder.source(&source).each(passage, &mut self.document, take)?;
         }
         Ok(())
     }
@@ -153,8 +155,9 @@ impl Worker {
             let line_end = line.len() - usize::from(end.is_some());
             let source = place.line(number);
             let mut lines = self.builder.source(&source);
-            let line = &mut line[..line_end];
-            self.packer.line(&mut lines, &record.topic, source.task, line, record.offset, Part::Whole)?;
+            self.document.clear();
+            let built = lines.build(&mut line[..line_end], record.offset, Part::Whole, &mut self.document);
+            self.packer.document(&record.topic, source.task, built, &self.document)?;
             (rest, number) = (behind, number + 1);
         }
         Ok(())
@@ -192,8 +195,6 @@ struct Packer {
     /// The record at hand, and whether the open parcel knows it already.
     current: Option<(Arc<Stretch>, Origin)>,
     is_known: bool,
-    /// The document at hand.
-    document: Vec<u8>,
     skipped: Counter,
     waited: Histogram,
 }
@@ -209,7 +210,6 @@ impl Packer {
             open: None,
             current: None,
             is_known: false,
-            document: Vec::new(),
             skipped: metrics::counter(&list::DOCUMENTS, &["skipped"]),
             waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
         }
@@ -221,36 +221,9 @@ impl Packer {
         self.is_known = false;
     }
 
-    /// Packs whole lines.
-    fn lines(
-        &mut self,
-        lines: &mut Lines<'_>,
-        topic: &str,
-        task: &str,
-        text: &mut [u8],
-        offset: u64,
-    ) -> Result<(), Over> {
-        let mut at = 0;
-        while at < text.len() {
-            let end = splitter::first_end(&text[at..]).map_or(text.len() + 1, |end| at + end);
-            self.line(lines, topic, task, &mut text[at..end - 1], offset + at as u64, Part::Whole)?;
-            at = end;
-        }
-        Ok(())
-    }
-
-    /// Packs one line, without its newline.
-    fn line(
-        &mut self,
-        lines: &mut Lines<'_>,
-        topic: &str,
-        task: &str,
-        line: &mut [u8],
-        offset: u64,
-        part: Part,
-    ) -> Result<(), Over> {
-        self.document.clear();
-        let Some(built) = lines.build(line, offset, part, &mut self.document) else {
+    /// Packs a document; none is of a message of which there is nothing to index.
+    fn document(&mut self, topic: &str, task: &str, built: Option<Built>, json: &[u8]) -> Result<(), Over> {
+        let Some(built) = built else {
             self.skipped.increment(1);
             return Ok(());
         };
@@ -259,7 +232,7 @@ impl Packer {
         let index = self.index.name(topic, task, built.time);
         let id = built.id.text();
         let id = std::str::from_utf8(&id).expect("base64 is ASCII");
-        parcel.body.push(index, Some(id), |out| out.extend_from_slice(&self.document));
+        parcel.body.push(index, Some(id), |out| out.extend_from_slice(json));
         parcel.items.push(parcel.origins.len() as u32 - 1);
         if parcel.body.is_full() { self.send_off() } else { Ok(()) }
     }

@@ -14,6 +14,7 @@ Needs the package lz4, and kafka-python for a topic.
 
 import argparse
 import base64
+import codecs
 import json
 import os
 import re
@@ -34,8 +35,9 @@ def decode(headers, value):
     """The metadata and the list of the segments' texts of a record, whose headers are a dict of bytes."""
     if "logdrive.version" not in headers:
         raise BadRecord("no header logdrive.version")
-    if headers["logdrive.version"] != b"1":
-        raise BadRecord(f"unknown version {headers['logdrive.version']!r}")
+    version = headers["logdrive.version"]
+    if version not in (b"1", b"2"):
+        raise BadRecord(f"unknown version {version!r}")
     if "logdrive.meta" not in headers:
         raise BadRecord("no header logdrive.meta")
     if len(headers["logdrive.meta"]) > META_BYTES_MAX:
@@ -45,8 +47,11 @@ def decode(headers, value):
         segments = meta["segments"]
         sizes = [segment["bytes"] for segment in segments]
         for segment in segments:
+            if version == b"1":
+                for name in ("charset", "format", "messages"):
+                    segment.pop(name, None)
             check_segment(segment)
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, LookupError) as err:
         raise BadRecord(f"metadata: {err!r}") from err
     if len(segments) > SEGMENTS_MAX or sum(sizes) > TEXT_BYTES_MAX:
         raise BadRecord("too many segments or too much text")
@@ -90,18 +95,53 @@ def check_segment(segment):
         raise BadRecord("a segment is empty or ends beyond the largest offset")
     if segment.get("part", "whole") not in ("whole", "first", "middle", "last"):
         raise BadRecord("unknown part")
+    if segment.get("format") not in (None, "cri", "docker-json"):
+        raise BadRecord("unknown format")
     path_of(segment)
+    codecs.lookup(segment.get("charset", "utf-8"))
+    for run in segment.get("messages", []):
+        check_run(run)
+
+
+def check_run(run):
+    """Refuses what can't be said of messages."""
+    if isinstance(run, list):
+        following = 0
+        for number in run:
+            if not 0 <= number <= following:
+                raise BadRecord("messages are numbered out of order")
+            following += number == following
+        good = following >= 2
+    else:
+        good = run < 0 or run >= 2
+    if not good:
+        raise BadRecord(f"messages can't be {run!r}")
+
+
+def count_lines(segment, text):
+    """How many lines of the segment's charset end in text, and whether the last one does."""
+    newline = {"UTF-16LE": b"\n\0", "UTF-16BE": b"\0\n"}.get(segment.get("charset"), b"\n")
+    width = len(newline)
+    count = sum(text[at : at + width] == newline for at in range(0, len(text), width)) if width > 1 else text.count(newline)
+    return count, len(text) % width == 0 and text.endswith(newline)
+
+
+def count_told(run):
+    """How many lines a run of messages tells of."""
+    return len(run) if isinstance(run, list) else abs(run)
 
 
 def check_text(segment, piece):
     """Refuses text that is not what its segment says."""
-    part, newlines = segment.get("part", "whole"), piece.count(b"\n")
+    part, messages = segment.get("part", "whole"), segment.get("messages", [])
+    newlines, ended = count_lines(segment, piece)
     if part == "whole":
-        good = piece.endswith(b"\n") and newlines == segment["lines"]
+        told = sum(map(count_told, messages)) if messages else newlines
+        good = ended and newlines == segment["lines"] == told
     elif part == "last":
-        good = piece.endswith(b"\n") and newlines == 1 and segment["lines"] == 1
+        good = ended and newlines == 1 and segment["lines"] == 1 and not messages
     else:
-        good = newlines == 0 and segment["lines"] == 1
+        good = newlines == 0 and segment["lines"] == 1 and not messages
     if not good:
         raise BadRecord(f"a segment ({part}, {segment['lines']} lines) does not agree with its text")
 

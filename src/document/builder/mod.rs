@@ -1,4 +1,6 @@
-//! One line to one document.
+//! One line, or one message of several, to one document.
+
+mod passage;
 
 use std::path::Path;
 
@@ -15,8 +17,10 @@ use super::{
 };
 use crate::{
     metrics,
-    record::{Level, Part, Stream},
+    record::{Charset, Form, Level, Part, Stream},
+    splitter::container::Iostream,
 };
+pub use passage::Passage;
 
 /// Where the lines at hand come from.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,8 @@ pub struct Source<'a> {
     pub task: &'a str,
     /// When the lines were read.
     pub read_at: Timestamp,
+    /// How the lines are to be understood.
+    pub form: Form,
 }
 
 /// What is to be known of a document besides its JSON.
@@ -51,6 +57,8 @@ pub struct Builder {
     clock: Clock,
     json: json::Reader,
     source: Prepared,
+    form: Form,
+    scratch: passage::Scratch,
     /// Documents with each tag, in the order of [`Tags::ALL`].
     tagged: [metrics::Counter; Tags::ALL.len()],
 }
@@ -66,6 +74,34 @@ struct Prepared {
     after_offset: Vec<u8>,
 }
 
+/// What is to be said of a message besides what stands in its text.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    /// Where it begins in the stream, in bytes.
+    offset: u64,
+    part: Part,
+    /// What the container runtime says of it.
+    said: Option<Said>,
+    /// Its text has several lines.
+    is_multiline: bool,
+    tags: Tags,
+}
+
+/// What a container runtime says of a message.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    stream: Iostream,
+    moment: Option<Moment>,
+}
+
+/// Where the time of a document is from.
+#[derive(Clone, Copy, Debug)]
+enum TimeFrom {
+    Line,
+    Container,
+    Read,
+}
+
 /// A builder that has a source, ready for its lines.
 pub struct Lines<'a>(&'a mut Builder);
 
@@ -77,6 +113,8 @@ impl Builder {
             clock: Clock::new(settings.time_zone.clone()),
             json: json::Reader::new(settings),
             source: Prepared::default(),
+            form: Form::default(),
+            scratch: passage::Scratch::default(),
             tagged: Tags::ALL.map(|(_, name)| metrics::counter(&metrics::list::TAGGED_DOCUMENTS, &[name])),
         }
     }
@@ -85,6 +123,7 @@ impl Builder {
     pub fn source(&mut self, source: &Source) -> Lines<'_> {
         self.clock.begin(source.read_at);
         self.source.prepare(source);
+        self.form = source.form;
         Lines(self)
     }
 
@@ -102,30 +141,39 @@ impl Builder {
 }
 
 impl Lines<'_> {
-    /// Appends the document of one line, a JSON object without a newline, to `out`.
+    /// Appends the document of one line in UTF-8, a JSON object without a newline, to `out`.
     ///
     /// `line` has the line's bytes without its newline, and is changed by reading JSON in it; `offset` is where it
     /// begins in the stream. None, and nothing appended, if there is nothing to index: the empty rest of a line
     /// whose parts went before it.
     pub fn build(&mut self, line: &mut [u8], offset: u64, part: Part, out: &mut Vec<u8>) -> Option<Built> {
-        let Builder { clock, json, source, tagged } = &mut *self.0;
-        let id = source.id.id(offset, line);
-        let is_ended = matches!(part, Part::Whole | Part::Last) && line.last() == Some(&b'\r');
+        let id = self.0.source.id.id(offset, line);
+        let is_ended = !part.goes_on() && line.last() == Some(&b'\r');
         let end = line.len() - usize::from(is_ended);
-        let line = &mut line[..end];
-        if part == Part::Last && line.is_empty() {
+        let start = if offset == 0 && line[..end].starts_with(Charset::UTF_8.mark()) { 3 } else { 0 };
+        let facts = Facts { offset, part, said: None, is_multiline: false, tags: Tags::NONE };
+        self.0.document(id, &mut line[start..end], facts, out)
+    }
+}
+
+impl Builder {
+    /// Appends the document of a message with this text and id.
+    fn document(&mut self, id: Id, text: &mut [u8], facts: Facts, out: &mut Vec<u8>) -> Option<Built> {
+        let Builder { clock, json, source, tagged, .. } = self;
+        if facts.part == Part::Last && text.is_empty() {
             return None;
         }
-        out.reserve(source.before_offset.len() + source.after_offset.len() + line.len() + 192);
-        let (moment, level, tags) = if part == Part::Whole && json::begins(line) {
-            if json.read(line) {
-                JsonLine::new(json, json.original(line), clock).write(clock, source, offset, out)
+        out.reserve(source.before_offset.len() + source.after_offset.len() + text.len() + 192);
+        let (moment, level, tags) = if facts.part == Part::Whole && json::begins(text) {
+            if json.read(text) {
+                JsonLine::new(json, json.original(text), clock).write(clock, source, facts, out)
             } else {
-                let tags = json.tags();
-                TextLine { text: json.original(line), offset, part, tags }.write(clock, source, out)
+                let mut facts = facts;
+                facts.tags.add(json.tags());
+                TextLine { text: json.original(text), facts }.write(clock, source, out)
             }
         } else {
-            TextLine { text: line, offset, part, tags: Tags::NONE }.write(clock, source, out)
+            TextLine { text, facts }.write(clock, source, out)
         };
         if tags != Tags::NONE {
             count(tags, tagged);
@@ -169,16 +217,26 @@ impl Prepared {
     }
 
     /// Appends what stands behind the message and before the tags.
-    fn push(&self, level: Option<Level>, offset: u64, has_time: bool, out: &mut Vec<u8>) {
+    fn push(&self, level: Option<Level>, facts: &Facts, time: TimeFrom, out: &mut Vec<u8>) {
         if let Some(level) = level {
             out.extend_from_slice(b",\"log.level\":\"");
             out.extend_from_slice(level.name().as_bytes());
             out.push(b'"');
         }
         out.extend_from_slice(&self.before_offset);
-        push_number(offset, out);
+        push_number(facts.offset, out);
         out.extend_from_slice(&self.after_offset);
-        out.extend_from_slice(if has_time { b"line\"" } else { b"read\"" });
+        out.extend_from_slice(match time {
+            TimeFrom::Line => b"line\"",
+            TimeFrom::Container => b"container\"",
+            TimeFrom::Read => b"read\"",
+        });
+        if let Some(said) = facts.said {
+            push_member("log.iostream", said.stream.name().as_bytes(), out);
+        }
+        if facts.is_multiline {
+            out.extend_from_slice(b",\"log.flags\":[\"multiline\"]");
+        }
     }
 }
 
@@ -204,29 +262,40 @@ fn push_tags(tags: Tags, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"]");
 }
 
-/// A line that is kept as text.
+impl Facts {
+    /// The time of the document, given that of the message's text: what a container runtime says comes first, since
+    /// it is exact and has a zone.
+    fn moment(&self, of_text: Option<Moment>) -> (Option<Moment>, TimeFrom) {
+        match (self.said.and_then(|said| said.moment), of_text) {
+            (Some(moment), _) => (Some(moment), TimeFrom::Container),
+            (None, Some(moment)) => (Some(moment), TimeFrom::Line),
+            (None, None) => (None, TimeFrom::Read),
+        }
+    }
+}
+
+/// A message that is kept as text.
 struct TextLine<'a> {
     text: &'a [u8],
-    offset: u64,
-    part: Part,
-    tags: Tags,
+    facts: Facts,
 }
 
 impl TextLine<'_> {
     fn write(self, clock: &mut Clock, source: &Prepared, out: &mut Vec<u8>) -> (Moment, Option<Level>, Tags) {
         // What a line says of itself stands at its beginning; the other parts of a cut line have none.
-        let is_beginning = matches!(self.part, Part::Whole | Part::First);
-        let moment = if is_beginning { clock.of_line(self.text) } else { None };
-        let level = if is_beginning { level::of_line(self.text) } else { None };
-        let mut tags = self.tags;
+        let Self { text, facts } = self;
+        let is_beginning = matches!(facts.part, Part::Whole | Part::First);
+        let (moment, time) = facts.moment(if is_beginning { clock.of_line(text) } else { None });
+        let level = if is_beginning { level::of_line(text) } else { None };
+        let mut tags = facts.tags;
         source.begin(clock, moment, out);
         out.push(b'"');
-        if !push_escaped(self.text, out) {
+        if !push_escaped(text, out) {
             tags.add(Tags::INVALID_UTF8);
         }
         out.push(b'"');
-        source.push(level, self.offset, moment.is_some(), out);
-        match self.part {
+        source.push(level, &facts, time, out);
+        match facts.part {
             Part::Whole => (),
             Part::First => push_member("logdrive.part", b"first", out),
             Part::Middle => push_member("logdrive.part", b"middle", out),
@@ -277,12 +346,12 @@ impl<'a> JsonLine<'a> {
         line
     }
 
-    /// Whether the document has the member elsewhere already.
-    fn is_used(&self, member: Member) -> bool {
+    /// Whether the document has the member elsewhere already; its time only if `has_own_time`.
+    fn is_used(&self, member: Member, has_own_time: bool) -> bool {
         match member.name {
             Name::Plain | Name::Ours => false,
             Name::Message(_) => self.message.is_some_and(|(_, message)| message == member),
-            Name::Time(rank) => rank == 0 && self.moment.is_some_and(|(best, _)| best == 0),
+            Name::Time(rank) => has_own_time && rank == 0 && self.moment.is_some_and(|(best, _)| best == 0),
             Name::Level(rank) => rank == 0 && self.level.is_some_and(|(best, _)| best == 0),
         }
     }
@@ -291,12 +360,14 @@ impl<'a> JsonLine<'a> {
         self,
         clock: &mut Clock,
         source: &Prepared,
-        offset: u64,
+        facts: Facts,
         out: &mut Vec<u8>,
     ) -> (Moment, Option<Level>, Tags) {
         let Self { json, original, .. } = self;
-        let (moment, level) = (self.moment.map(|(_, moment)| moment), self.level.map(|(_, level)| level));
-        let tags = json.tags();
+        let (moment, time) = facts.moment(self.moment.map(|(_, moment)| moment));
+        let level = self.level.map(|(_, level)| level);
+        let mut tags = facts.tags;
+        tags.add(json.tags());
         source.begin(clock, moment, out);
         match self.message {
             Some((_, member)) => json.push(original, member.value(original), out),
@@ -306,12 +377,13 @@ impl<'a> JsonLine<'a> {
                 out.push(b'"');
             }
         }
-        source.push(level, offset, moment.is_some(), out);
+        source.push(level, &facts, time, out);
         if tags.has(Tags::JSON_DUPLICATE) {
             push_member("logdrive.original", original, out);
         }
         push_tags(tags, out);
-        for member in json.members().filter(|member| !self.is_used(*member)) {
+        let has_own_time = matches!(time, TimeFrom::Line);
+        for member in json.members().filter(|member| !self.is_used(*member, has_own_time)) {
             out.extend_from_slice(if member.name.is_moved() { b",\"fields." } else { b",\"" });
             json.push(original, member.behind_mark(), out);
         }

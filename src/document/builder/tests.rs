@@ -3,7 +3,7 @@
 use super::{Builder, Built, Source};
 use crate::{
     document::{Id, Settings, Tags},
-    record::{FileId, Level, Part, Stream},
+    record::{FileId, Form, Level, Part, Stream},
 };
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -20,6 +20,7 @@ fn build_part(line: &[u8], part: Part) -> Option<(String, Built)> {
         host: "web-1",
         task: "web",
         read_at: "2024-06-15T10:00:00.5Z".parse().expect("a time"),
+        form: Form::default(),
     };
     let mut out = b"before ".to_vec();
     let built = builder.build(&source, &mut line.to_vec(), 42, part, &mut out);
@@ -225,7 +226,14 @@ fn parts_of_a_cut_line_say_which_and_an_empty_rest_is_no_document() {
 fn a_path_that_is_not_utf_8_is_shown_as_far_as_it_is() {
     let mut builder = Builder::new(&Settings::default());
     let path = Path::new(OsStr::from_bytes(b"/a\xff\n"));
-    let source = Source { stream: STREAM, path, host: "h", task: "t", read_at: jiff::Timestamp::UNIX_EPOCH };
+    let source = Source {
+        stream: STREAM,
+        path,
+        host: "h",
+        task: "t",
+        read_at: jiff::Timestamp::UNIX_EPOCH,
+        form: Form::default(),
+    };
     let mut out = Vec::new();
     builder.build(&source, &mut b"x".to_vec(), 0, Part::Whole, &mut out).expect("a document");
     assert_eq!(members(std::str::from_utf8(&out).expect("UTF-8"))["log.file.path"], "\"/a\u{fffd}\\n\"");

@@ -102,6 +102,12 @@ impl Clock {
         self.moment(stamp)
     }
 
+    /// The time that a text is, and nothing else.
+    pub fn of_text(&mut self, text: &[u8]) -> Option<Moment> {
+        let stamp = forms::whole(text)?;
+        self.moment(stamp)
+    }
+
     /// The time that a value of a JSON line is, a number or a string with its quotation marks.
     pub fn of_json(&mut self, value: &[u8]) -> Option<Moment> {
         let stamp = match value {

@@ -50,14 +50,18 @@ impl Cuts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use proptest::prelude::*;
 
     use super::Cuts;
     use crate::{
-        reader::cut::{Bounds, Cut, cut},
-        record::{LateCut, Part},
+        reader::{
+            Multiline, Task,
+            cut::{Bounds, Cut, Piece, cut},
+            reading::Reading,
+        },
+        record::{LateCut, Part, Run},
     };
 
     const LINE_MAX: usize = 8;
@@ -65,6 +69,7 @@ mod tests {
     /// What a reader and the keeper of its checkpoints know, without any file.
     #[derive(Debug)]
     struct Model {
+        reading: Arc<Reading>,
         cuts: Cuts,
         offset: u64,
         in_line: bool,
@@ -84,24 +89,27 @@ mod tests {
                 let due = self.cuts.due(self.offset, text.len());
                 let (text, is_due) = due.map_or((text, false), |due| (&text[..due], true));
                 let goes_on = !is_due && text.len() < rest.len();
-                let bounds = Bounds { line_bytes_max: LINE_MAX, goes_on, flush: flush || is_due };
-                let (part, bytes) = match cut(text, self.in_line, bounds) {
-                    Cut::Block(part, bytes) => (part, bytes),
-                    Cut::Late(part, bytes) if is_due => (part, bytes),
-                    Cut::Late(part, bytes) if self.cuts.have_room() => {
+                let reading = Arc::clone(&self.reading);
+                let flush = flush || is_due;
+                let (line_bytes_max, flush_line, flush_message) = (LINE_MAX, flush, flush);
+                let bounds = Bounds { reading: &reading, line_bytes_max, goes_on, flush_line, flush_message };
+                let piece = match cut(text, self.in_line, bounds) {
+                    Cut::Block(piece) => piece,
+                    Cut::Late(piece) if is_due => piece,
+                    Cut::Late(piece) if self.cuts.have_room() => {
                         // It is kept and saved before what ends there is sent.
-                        self.kept.push(self.cuts.make(self.offset + bytes as u64));
+                        self.kept.push(self.cuts.make(self.offset + piece.bytes as u64));
                         self.save();
-                        (part, bytes)
+                        piece
                     }
                     Cut::Wait | Cut::Late(..) => return Ok(()),
                     Cut::Grow => return Err(TestCaseError::fail("no line is longer than the text")),
                 };
-                for line in text[..bytes].split_inclusive(|byte| *byte == b'\n') {
-                    let piece = (line.len() as u64, part);
-                    let before = self.sent.insert(self.offset, piece);
-                    prop_assert!(before.is_none_or(|before| before == piece), "{:?} and {:?}", before, piece);
-                    self.offset += line.len() as u64;
+                for message in messages(&text[..piece.bytes], &piece) {
+                    let sent = (message.len() as u64, piece.part);
+                    let before = self.sent.insert(self.offset, sent);
+                    prop_assert!(before.is_none_or(|before| before == sent), "{:?} and {:?}", before, sent);
+                    self.offset += message.len() as u64;
                 }
                 self.in_line = file[self.offset as usize - 1] != b'\n';
             }
@@ -127,6 +135,27 @@ mod tests {
         }
     }
 
+    /// The messages of a piece, which holds no others than whole ones.
+    fn messages<'a>(text: &'a [u8], piece: &Piece) -> Vec<&'a [u8]> {
+        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
+        if piece.messages.is_plain() {
+            return lines.collect();
+        }
+        let (mut messages, mut start) = (Vec::new(), 0);
+        let mut take = |lines: &mut dyn Iterator<Item = &[u8]>| {
+            let end = start + lines.map(<[u8]>::len).sum::<usize>();
+            messages.push(&text[start..end]);
+            start = end;
+        };
+        for run in piece.messages.runs() {
+            match run {
+                Run::Single(count) => (0..count).for_each(|_| take(&mut lines.by_ref().take(1))),
+                run => take(&mut lines.by_ref().take(run.lines() as usize)),
+            }
+        }
+        messages
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Write(Vec<u8>),
@@ -149,8 +178,13 @@ mod tests {
         #[test]
         fn nothing_is_ever_sent_under_two_identities_wherever_it_dies_and_whatever_was_written_since(
             steps in proptest::collection::vec(step(), 0..60),
+            start in prop_oneof![Just(None), Just(Some("^xx".to_owned()))],
         ) {
+            let mut task = Task::new("t", Vec::new());
+            task.multiline = start.map(|start| Multiline { start: Some(start), lines_max: 3, ..Multiline::default() });
+            let reading = Reading::of(&task, LINE_MAX).expect("a pattern");
             let mut model = Model {
+                reading,
                 cuts: Cuts::default(), offset: 0, in_line: false, kept: Vec::new(), saved: (0, Vec::new()), sent: BTreeMap::new(),
             };
             let mut file = Vec::new();

@@ -8,14 +8,22 @@ mod cuts;
 mod packed;
 mod recognise;
 mod send;
+mod waiting;
 
-use std::{fs::File, io, os::fd::AsRawFd, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
 pub(super) use self::packed::UNPACK_AT_ONCE;
-use self::{cuts::Cuts, packed::Packed};
+use self::{cuts::Cuts, packed::Packed, waiting::Waiting};
 use super::{
     Event,
     context::Context,
@@ -91,8 +99,12 @@ pub(super) struct Tail<D: Disk> {
     pub(super) active: Instant,
     /// Bytes behind the offset that are no whole line.
     pub(super) unended: bool,
-    /// Send what has no newline.
+    /// Send what has no newline, or is no whole message.
     pub(super) flush: bool,
+    /// Send what is no whole message.
+    flush_message: bool,
+    /// How long it has not been sent.
+    waiting: Waiting,
     /// When the last name went.
     pub(super) deleted: Option<Instant>,
     /// The file has a name that was not told yet.
@@ -146,6 +158,8 @@ impl<D: Disk> Tail<D> {
             active: Instant::now(),
             unended: false,
             flush: false,
+            flush_message: false,
+            waiting: Waiting::new(Instant::now()),
             deleted: None,
             renamed: false,
             rested: false,
@@ -163,6 +177,17 @@ impl<D: Disk> Tail<D> {
         }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, None);
         self.from.progress.stands(if self.is_open() { Standing::Open } else { Standing::Idle });
+    }
+
+    /// Whether something waits no more for its end, and is to be sent as it is in the next turn.
+    pub(super) fn is_overdue(&mut self, idle_flush: Duration) -> bool {
+        if !self.unended {
+            return false;
+        }
+        let overdue = self.waiting.overdue(Instant::now(), self.from.reading.message_timeout(), idle_flush);
+        self.flush |= overdue.line;
+        self.flush_message |= overdue.message;
+        overdue.line || overdue.message
     }
 
     /// What is known of the stream, with the offset up to which it was read; none if it was never opened.

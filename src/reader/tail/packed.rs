@@ -253,10 +253,12 @@ impl<D: Disk> Tail<D> {
         self.flush |= damage.is_some();
         let whole = ends && unpack.is_whole();
         self.flush &= whole || damage.is_some();
+        self.flush_message &= self.flush;
         let sent_from = self.offset;
         let more = self.send(&packed.text, !over, permit, context).await?;
         packed.text.drain(..(self.offset - sent_from) as usize);
-        let rest = !packed.text.is_empty();
+        // Half a character of UTF-16 is no text.
+        let rest = packed.text.len() >= self.from.reading.newline().width();
         // A line whose end is still to be compressed is no unended one.
         self.unended = rest && (whole || damage.is_some());
         match damage {

@@ -16,7 +16,7 @@ use crate::{
         inbox::Skip,
         inflate::{self, Look},
     },
-    record::{Checkpoint, Form, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Head, Origin, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
@@ -76,7 +76,7 @@ impl<D: Disk> Tail<D> {
     /// Passes over what of a file is older than anyone cares for, up to the beginning of a line.
     fn skip(&mut self, file: &File, skip: Skip, context: &Context) -> io::Result<()> {
         let limit = context.settings.line_bytes_max as u64;
-        let (offset, in_line) = evidence::line_begin(file, skip.end, limit)?;
+        let (offset, in_line) = evidence::line_begin(file, skip.end, limit, self.from.reading.newline())?;
         self.mark.in_line = in_line;
         self.skip_to(offset, skip, context);
         Ok(())
@@ -127,7 +127,7 @@ impl<D: Disk> Tail<D> {
     pub(super) fn set_origin(&mut self, stream: Stream) {
         self.stream = Some(stream);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task, form: Form::default() }));
+        self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
     }
 
     pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {

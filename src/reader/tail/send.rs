@@ -9,11 +9,10 @@ use crate::{
     reader::{
         Event,
         context::Context,
-        cut::{Bounds, Cut, cut},
+        cut::{Bounds, Cut, Piece, cut},
         disk::Disk,
     },
-    record::{Block, Messages, Part, Permit, TailMark},
-    splitter,
+    record::{Block, Permit, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
@@ -29,35 +28,42 @@ impl<D: Disk> Tail<D> {
         // Where another reader cut before, this one cuts too, whatever was written since.
         let due = self.cuts.due(self.offset, text.len());
         let (text, goes_on) = due.map_or((text, goes_on), |due| (&text[..due], false));
-        let bounds = Bounds { line_bytes_max, goes_on, flush: self.flush || due.is_some() };
+        let reading = Arc::clone(&self.from.reading);
+        let bounds = Bounds {
+            reading: &reading,
+            line_bytes_max,
+            goes_on,
+            flush_line: self.flush || due.is_some(),
+            flush_message: self.flush || self.flush_message || due.is_some(),
+        };
         let mut at = 0;
         let grow = loop {
             match cut(&text[at..], self.mark.in_line, bounds) {
-                // A line that doesn't fit behind others is read again from its beginning, with room for it.
+                // A line, or a message, that doesn't fit behind others is read again from its beginning, with room for it.
                 Cut::Grow => break at == 0,
                 Cut::Wait => break false,
                 Cut::Late(..) if due.is_none() && !self.cuts.have_room() => break false,
-                Cut::Late(part, bytes) => {
+                Cut::Late(piece) => {
                     if due.is_none() {
-                        self.tell_cut(bytes, context).await?;
+                        self.tell_cut(piece.bytes, context).await?;
                     }
-                    context.counters(&self.from.task).cut_late.increment(1);
-                    let share = permit.split(bytes + context.settings.block_overhead_bytes);
-                    self.send_block(&text[at..at + bytes], part, share, context).await?;
-                    at += bytes;
+                    if piece.part.goes_on() {
+                        context.counters(&self.from.task).cut_late.increment(1);
+                    }
+                    at += self.send_piece(&text[at..], piece, &mut permit, context).await?;
                 }
-                Cut::Block(part, bytes) => {
-                    if part != Part::Whole && bytes == line_bytes_max {
+                Cut::Block(piece) => {
+                    if piece.part.goes_on() {
                         context.counters(&self.from.task).too_long.increment(1);
                     }
-                    let share = permit.split(bytes + context.settings.block_overhead_bytes);
-                    self.send_block(&text[at..at + bytes], part, share, context).await?;
-                    at += bytes;
+                    at += self.send_piece(&text[at..], piece, &mut permit, context).await?;
                 }
             }
         };
-        self.flush = false;
-        self.unended = at < text.len();
+        (self.flush, self.flush_message) = (false, false);
+        // Half a character of UTF-16 waits for its other half, however long that takes.
+        self.unended = text.len() - at >= reading.newline().width();
+        self.waiting.see(self.offset, text.len() - at, Instant::now());
         self.want = if grow { (self.want * 2).min(line_bytes_max) } else { context.quantum() };
         Ok(goes_on || due.is_some())
     }
@@ -70,19 +76,27 @@ impl<D: Disk> Tail<D> {
         context.send(Event::Cut(stream, cut)).await.map_err(|_| Stop::Closed)
     }
 
-    async fn send_block(&mut self, text: &[u8], part: Part, permit: Permit, context: &Context) -> Result<(), Stop> {
+    /// Sends a block that `text` begins with; how many bytes it has.
+    async fn send_piece(
+        &mut self,
+        text: &[u8],
+        piece: Piece,
+        permit: &mut Permit,
+        context: &Context,
+    ) -> Result<usize, Stop> {
+        let Piece { part, bytes, lines, messages } = piece;
+        let text = &text[..bytes];
+        let permit = permit.split(bytes + context.settings.block_overhead_bytes);
         let origin = Arc::clone(self.origin.as_ref().ok_or(Stop::Elsewhere)?);
-        let lines = if part == Part::Whole { splitter::count(text) } else { 1 };
         let (offset, read_at) = (self.offset, Timestamp::now());
-        self.offset += text.len() as u64;
-        self.sent += text.len();
-        self.mark = TailMark::behind(text);
+        self.offset += bytes as u64;
+        self.sent += bytes;
+        self.mark = TailMark { in_line: part.goes_on(), ..TailMark::behind(text) };
         self.active = Instant::now();
-        context.counters(&self.from.task).read(text.len() as u64, lines);
-        let block =
-            Block { origin, offset, text: text.to_vec(), lines, part, messages: Messages::default(), read_at, permit };
+        context.counters(&self.from.task).read(bytes as u64, lines);
+        let block = Block { origin, offset, text: text.to_vec(), lines, part, messages, read_at, permit };
         context.send(Event::Block(block)).await.map_err(|_| Stop::Closed)?;
         self.from.progress.saw_read(self.offset);
-        Ok(())
+        Ok(bytes)
     }
 }

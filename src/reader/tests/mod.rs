@@ -11,8 +11,8 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Compression, Event, Io, Reader, Settings, StartAt, Task};
-use crate::record::{Block, Budget, Checkpoint, Part, Stream, TailMark};
+use super::{Compression, Event, Io, Multiline, Reader, Settings, StartAt, Task};
+use crate::record::{Block, Budget, Charset, Checkpoint, Part, Stream, TailMark};
 
 /// A reader, and everything that it said, checked as it comes.
 struct Bench {
@@ -23,6 +23,8 @@ struct Bench {
     settings: Settings,
     start_at: StartAt,
     compression: Compression,
+    charset: Charset,
+    multiline: Option<Multiline>,
     streams: HashMap<Stream, Checkpoint>,
     text: HashMap<Stream, Vec<u8>>,
     parts: Vec<(Part, usize)>,
@@ -51,6 +53,8 @@ impl Bench {
             settings,
             start_at: StartAt::Beginning,
             compression: Compression::Auto,
+            charset: Charset::UTF_8,
+            multiline: None,
             streams: HashMap::new(),
             text: HashMap::new(),
             parts: Vec::new(),
@@ -64,7 +68,8 @@ impl Bench {
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
         let exclude = vec!["*.gz".to_owned()];
         let (start_at, compression) = (self.start_at, self.compression);
-        let task = Task { exclude, start_at, compression, ..Task::new("t", paths) };
+        let (charset, multiline) = (self.charset, self.multiline.clone());
+        let task = Task { exclude, start_at, compression, charset, multiline, ..Task::new("t", paths) };
         let (sender, receiver) = mpsc::channel(8);
         let known = self.streams.drain().map(|(_, checkpoint)| checkpoint).collect();
         let started = Reader::start(self.settings.clone(), &[task], known, 42, &self.budget, sender);
@@ -182,6 +187,7 @@ macro_rules! with_both_backends {
 }
 
 mod cuts;
+mod forms;
 mod packed;
 
 with_both_backends! {
