@@ -8,6 +8,9 @@
 //!
 //! While files are open it also looks twice a second for those to close, to flush, or to give up.
 
+mod descriptors;
+mod passing;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     rc::Rc,
@@ -21,20 +24,19 @@ use futures::{
     stream::{FuturesUnordered, StreamExt},
 };
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::Notify,
     time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
-    Event,
     context::Context,
     disk::Disk,
-    farewell::{self, Held},
+    farewell::Held,
     inbox::{Command, Inbox, Later},
     progress::{Progress, Standing},
     schedule::{Grant, Rules, Schedule},
-    tail::{Hold, Outcome, Tail, Turned},
+    tail::{Outcome, Tail, Turned},
 };
 use crate::record::{FileId, TailMark};
 
@@ -138,20 +140,6 @@ impl<D: Disk> Lane<D> {
         }
     }
 
-    /// Tells of one file that it rests.
-    fn tell_resting(&mut self, room: Option<mpsc::Permit<'_, Event>>) {
-        let Some(room) = room else {
-            self.closed = true;
-            return;
-        };
-        while let Some(id) = self.resting.pop_first() {
-            if let Some(stream) = self.tails.get_mut(&id).and_then(|tail| tail.rest()) {
-                room.send(Event::Rested(stream));
-                break;
-            }
-        }
-    }
-
     fn obey(&mut self, command: Command) {
         let id = command.id();
         if let Some(away) = self.away.get_mut(&id) {
@@ -178,94 +166,6 @@ impl<D: Disk> Lane<D> {
                 }
             }
             Command::Deleted(_) => self.deleted(id),
-        }
-    }
-
-    /// Opens a file that may have something new, and puts it in line.
-    fn wake(&mut self, id: FileId) {
-        let Some(tail) = self.tails.get_mut(&id).filter(|tail| !tail.queued) else { return };
-        if let Some(since) = tail.quiet.take() {
-            self.quiet.remove(&(since, id));
-        }
-        tail.queued = true;
-        if tail.is_open() {
-            self.ready.push(id, &tail.from.task, tail.from.born_ns);
-        } else if !self.waiting.is_empty() || !self.has_room() || !self.hold(id) {
-            self.wait(id);
-        }
-    }
-
-    /// Puts a file aside until there is a descriptor for it.
-    fn wait(&mut self, id: FileId) {
-        let Some(tail) = self.tails.get(&id) else { return };
-        tail.from.progress.stands(Standing::Waiting);
-        if self.waiting.is_empty() {
-            debug!(path = %tail.from.path.display(), open = self.open, "files wait for a descriptor");
-        }
-        self.waiting.push_back(id);
-    }
-
-    /// Opens a file that is in line, for which there is room; false if the system has no descriptor for it.
-    fn hold(&mut self, id: FileId) -> bool {
-        // A file that was given up, or opened otherwise, waits no more.
-        let Some(tail) = self.tails.get_mut(&id).filter(|tail| tail.queued && !tail.is_open()) else { return true };
-        match tail.hold() {
-            Hold::Open => {
-                self.open += 1;
-                self.ready.push(id, &tail.from.task, tail.from.born_ns);
-            }
-            Hold::NoDescriptor => return false,
-            Hold::Not(outcome) => {
-                if let Some(tail) = self.tails.remove(&id) {
-                    self.take_back(tail, outcome);
-                }
-            }
-        }
-        true
-    }
-
-    /// Whether one more file may be opened; the one that was quiet for longest is closed for it.
-    fn has_room(&mut self) -> bool {
-        if self.open < self.context.open_max {
-            return true;
-        }
-        match self.quiet.pop_first() {
-            Some((_, id)) => self.close_quiet(id),
-            None => return false,
-        }
-        true
-    }
-
-    /// Closes a file that was just taken out of the quiet ones.
-    fn close_quiet(&mut self, id: FileId) {
-        if let Some(tail) = self.tails.get_mut(&id) {
-            tail.quiet = None;
-            tail.close();
-            self.open -= 1;
-            self.resting.insert(id);
-        }
-    }
-
-    /// Opens files that waited for a descriptor.
-    fn serve_waiting(&mut self) {
-        for _ in 0..self.waiting.len() {
-            let Some(id) = self.waiting.front().copied().filter(|_| self.has_room()) else { break };
-            if !self.hold(id) {
-                break;
-            }
-            self.waiting.pop_front();
-        }
-    }
-
-    fn deleted(&mut self, id: FileId) {
-        let Some(tail) = self.tails.get_mut(&id) else { return };
-        tail.deleted = Some(Instant::now());
-        tail.from.progress.lost_a_name();
-        if tail.is_open() {
-            self.minded.insert(id);
-            self.wake(id);
-        } else {
-            self.give_up(id);
         }
     }
 
@@ -377,97 +277,5 @@ impl<D: Disk> Lane<D> {
         } else if gone {
             self.give_up(id);
         }
-    }
-
-    /// Looks after files that something becomes of as time passes.
-    fn tick(&mut self) {
-        let context = Rc::clone(&self.context);
-        let settings = &context.settings;
-        let now = Instant::now();
-        while let Some((since, id)) = self.quiet.first().copied() {
-            if now.duration_since(since) < settings.close_after {
-                break;
-            }
-            self.quiet.pop_first();
-            self.close_quiet(id);
-        }
-        let (mut woken, mut over) = (Vec::new(), Vec::new());
-        self.minded.retain(|id| {
-            let Some(tail) = self.tails.get_mut(id) else { return self.away.contains_key(id) };
-            let idle = tail.active.elapsed();
-            if tail.is_overdue(settings.idle_flush) || tail.waits_to_unpack() {
-                woken.push(*id);
-            } else if tail.deleted.is_some() && !tail.queued {
-                // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.
-                let list = if idle >= settings.deleted_quiet { &mut over } else { &mut woken };
-                list.push(*id);
-            }
-            tail.needs_minding()
-        });
-        for id in woken {
-            self.wake(id);
-        }
-        for id in over {
-            self.give_up(id);
-        }
-        self.let_go();
-        self.serve_waiting();
-    }
-
-    /// Lets go of deleted files that may be held no longer, whatever of them was not read.
-    fn let_go(&mut self) {
-        let settings = &self.context.settings;
-        let deleted = self.minded.iter().filter_map(|id| match (self.tails.get(id), self.away.get(id)) {
-            (Some(tail), _) => Some((*id, tail.deleted?, tail.queued || tail.unended, tail.held())),
-            (None, Some(away)) => Some((*id, away.deleted?, away.since.elapsed() >= TICK, away.held)),
-            (None, None) => None,
-        });
-        let mut over: Vec<FileId> = Vec::new();
-        let mut held: Vec<(FileId, Held)> = Vec::new();
-        for (id, since, is_behind, holds) in deleted {
-            if is_behind && since.elapsed() >= settings.deleted_grace {
-                over.push(id);
-            } else {
-                held.extend(holds.map(|holds| (id, holds)));
-            }
-        }
-        over.extend(farewell::crowded_out(&held, settings.free_space_min, farewell::look));
-        for id in over {
-            match self.away.get(&id) {
-                Some(away) => away.halt.notify_one(),
-                None => self.give_up(id),
-            }
-        }
-    }
-
-    fn close(&mut self, tail: &mut Tail<D>) {
-        if tail.is_open() {
-            tail.close();
-            self.open -= 1;
-        }
-    }
-
-    /// Ends a file whose last name is gone and counts what of it will never be read.
-    fn give_up(&mut self, id: FileId) {
-        self.minded.remove(&id);
-        let Some(mut tail) = self.tails.remove(&id) else { return };
-        if let Some(since) = tail.quiet.take() {
-            self.quiet.remove(&(since, id));
-        }
-        tail.see_size();
-        self.close(&mut tail);
-        self.context.table.remove(id, &tail.from.progress);
-        let counters = self.context.counters(&tail.from.task);
-        counters.happened("deleted");
-        let unread = tail.from.progress.unread();
-        if unread > 0 {
-            counters.abandoned.increment(unread);
-            warn!(path = %tail.from.path.display(), bytes = unread, "file was deleted before all of it was read");
-        }
-        let Some(parting) = tail.parting() else { return };
-        self.context.table.part(parting);
-        self.leave(&tail, None);
-        let context = Rc::clone(&self.context);
-        self.turns.push(async move { tail.end(&context).await }.boxed_local());
     }
 }
