@@ -6,24 +6,25 @@
 //! under way is bounded by the byte budget alone: when Kafka is away, reading waits.
 
 mod belt;
+mod known;
+mod rebuild;
 mod route;
 mod saving;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 pub(crate) use self::belt::Ticket;
-use self::{belt::Belt, saving::Saving};
+use self::{belt::Belt, known::Known, saving::Saving};
 use crate::{
-    checkpoint::{Note, Opened, Store},
-    config::{self, Config},
+    checkpoint::Window,
+    config::Config,
     host,
     kafka::{Delivered, KafkaError, Producer},
     metrics::{self, Health, list},
@@ -46,19 +47,18 @@ const RECEIPTS_MAX: usize = 1024;
 /// Collects what the configuration's tasks mean until `stop` is cancelled, then finishes what was read.
 ///
 /// # Errors
-/// If the checkpoint store or the reader can't be started. Kafka being away is no error: reading waits for it.
-pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> anyhow::Result<()> {
-    let Opened { store, note } = Store::open(&config.data_dir)?;
-    if let Some(note) = note {
-        warn!("{note}; {}", meaning(&note));
-    }
+/// If the checkpoint store or the reader can't be started. Kafka being away is no error: reading waits for it. The
+/// checkpoints can be seen through `window` while it runs.
+pub async fn run(config: &Config, stop: CancellationToken, health: &Health, window: &Window) -> anyhow::Result<()> {
     let machine = host::machine_id(&config.data_dir)?;
     let host_name = config.agent.host.clone().unwrap_or_else(host::name);
-    let known = store.load().context("can't read the checkpoints")?;
+    let Some(known) = Known::open(config, &machine, &health.part("checkpoints"), &stop).await? else { return Ok(()) };
+    let tasks = known.tasks(config);
+    let Known { store, checkpoints: known, .. } = known;
+    window.show(&store);
     let budget = Budget::new(usize::try_from(config.agent.in_flight_bytes_max.as_u64())?);
     let seed = reader::seed(&machine, store.epoch());
     let (events, blocks) = mpsc::channel(EVENTS_MAX);
-    let tasks: Vec<reader::Task> = config.agent.tasks.iter().map(config::Task::reader).collect();
     info!(tasks = tasks.len(), known = known.len(), kafka = %config.kafka.bootstrap_servers, "collecting");
     let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
@@ -74,18 +74,6 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> a
         reported: Instant::now(),
     };
     wires.carry(belt, config, stop).await
-}
-
-/// What it means for the lines that the checkpoint store was not found as it was left.
-fn meaning(note: &Note) -> &'static str {
-    match note {
-        Note::SetAside { .. } => {
-            "it is set aside and a new one begins: every file is read again, nothing is lost, and lines that were sent \
-             before come a second time"
-        }
-        Note::Stale { .. } => "what was sent since is sent again, and the store knows those lines by their identity",
-        Note::Unnumbered => "if the store was not put back from a copy, nothing is amiss",
-    }
 }
 
 /// Everything that comes in and goes out, joined.

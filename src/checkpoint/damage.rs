@@ -111,13 +111,13 @@ fn no_damage_makes_the_store_panic_hang_or_tell_of_what_was_not_committed() {
                 assert!(round < last && *expected == last + 1, "{what}");
                 stale += 1;
             }
-            Some(Note::Unnumbered) => panic!("{what}: the number was not touched"),
+            Some(other) => panic!("{what}: {other}"),
             None => {
                 assert_eq!(round, last, "{what}: an older store goes unnoticed");
                 unhurt += 1;
             }
         }
-        opened.store.commit(&commit_of(last + 1)).expect("the store that is open now takes commits");
+        opened.store.made_good(&commit_of(last + 1)).expect("the store that is open now takes commits");
         drop(opened);
         let again = Store::open(dir.path()).expect("the store, again");
         assert_eq!((again.note, round_of(&again.store)), (None, last + 1), "{what}");

@@ -7,15 +7,21 @@
 #[cfg(test)]
 mod damage;
 mod door;
+mod exchange;
 mod keeper;
 mod ledger;
 mod lock;
+mod lost;
 mod saver;
 mod seal;
 mod sequence;
 mod store;
+mod window;
 
+pub use exchange::{ExchangeError, read_line, write_line};
 pub use keeper::{Due, Keeper};
 pub use ledger::{Ledger, LedgerError, Safe};
+pub use lost::Lost;
 pub use saver::{Saver, Unsaved};
 pub use store::{Note, Opened, Store, StoreError};
+pub use window::Window;

@@ -42,6 +42,23 @@ impl Sequence {
         Ok(last)
     }
 
+    /// The store that the highest number was written for; none if there is none that can be read.
+    pub(super) fn epoch(&self) -> io::Result<Option<u128>> {
+        let mut newest = None;
+        for slot in 0..2 {
+            let mut bytes = [0; SLOT_BYTES];
+            match self.0.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64) {
+                Ok(()) => {
+                    let epoch = bytes.first_chunk().map(|epoch| u128::from_le_bytes(*epoch));
+                    newest = newest.max(read_slot(&bytes, None).zip(epoch));
+                }
+                Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => (),
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(newest.map(|(_, epoch)| epoch))
+    }
+
     /// Writes `number`, over the number before the last one, and syncs it.
     pub(super) fn write(&self, epoch: u128, number: u64) -> io::Result<()> {
         let mut slot = [0; SLOT_BYTES];
@@ -76,7 +93,7 @@ mod tests {
             assert_eq!(sequence.last(Some(7)).expect("readable"), Some(number));
         }
         assert_eq!(sequence.last(Some(6)).expect("readable"), None, "another store's number says nothing");
-        assert_eq!(sequence.last(None).expect("readable"), Some(9));
+        assert_eq!((sequence.last(None).expect("readable"), sequence.epoch().expect("readable")), (Some(9), Some(7)));
         let mut bytes = std::fs::read(&path).expect("there");
         bytes[32 + 3] ^= 1;
         std::fs::write(&path, &bytes).expect("written");

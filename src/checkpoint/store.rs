@@ -6,6 +6,7 @@
 //!   checkpoints.sequence            the number of the last commit (see `sequence.rs`)
 //!   checkpoints.lock                held while the store is open; names the process
 //!   checkpoints.damaged-<time>/     a store that could not be read, with its sequence file; never deleted
+//!   checkpoints.lost                there while checkpoints that were lost have not been made good (see `lost.rs`)
 //! ```
 //!
 //! A commit is one atomic batch, synced, and then its number, synced, in the file beside it. So after a crash the
@@ -27,10 +28,14 @@ use super::{
     Due,
     door::{Door, Fault},
     lock::{self, Held, Lock},
+    lost::{self, Lost},
     seal::{self, State},
     sequence::Sequence,
 };
 use crate::record::{Checkpoint, Stream};
+
+/// The file that says that checkpoints were lost.
+const LOST: &str = "checkpoints.lost";
 
 /// A store that is open, and what there is to say about how it was found.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub struct Opened {
     pub store: Store,
     /// Something that a person should know; none if all was well.
     pub note: Option<Note>,
+    /// What is known of a store that was lost; there until [`Store::made_good`] was called for it.
+    pub lost: Option<Lost>,
 }
 
 /// How a store was found, if it was not as it should be.
@@ -51,6 +58,8 @@ pub enum Note {
         /// Why it could not be read.
         reason: String,
     },
+    /// There was a store, and it is gone.
+    Removed,
     /// The store is older than its last commit.
     Stale {
         /// The number of the last commit that the store holds.
@@ -68,6 +77,7 @@ impl fmt::Display for Note {
             Note::SetAside { path, reason } => {
                 write!(f, "the checkpoint store can't be read ({reason}); it was moved to {}", path.display())
             }
+            Note::Removed => f.write_str("the checkpoint store was removed"),
             Note::Stale { found, expected } => write!(
                 f,
                 "the checkpoint store is at commit {found} and its last commit was {expected}: \
@@ -105,6 +115,20 @@ pub enum StoreError {
         /// What to do.
         hint: &'static str,
     },
+    /// There is none.
+    #[error("there are no checkpoints in {dir}: no agent has kept any there; data_dir in the configuration says where they are", dir = .dir.display())]
+    Absent {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// It can't be read, and was not set aside.
+    #[error("the checkpoint store in {dir} can't be read: {reason}; an agent sets it aside when it starts, and finds out from kafka what was sent", dir = .dir.display())]
+    Unreadable {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The store was damaged after it was opened.
     #[error("the checkpoint store in {dir} was damaged while it was open: {reason}; restart to set it aside", dir = .dir.display())]
     Damaged {
@@ -138,17 +162,18 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Opened, StoreError> {
         let refused = |err: io::Error| refused(dir, "opened", err.to_string());
         fs::create_dir_all(dir).map_err(refused)?;
-        let lock = match lock::take(&dir.join("checkpoints.lock")).map_err(refused)? {
-            Lock::Ours(held) => held,
-            Lock::Theirs(pid) => return Err(StoreError::Held { dir: dir.to_owned(), pid }),
-        };
+        let lock = lock(dir)?;
         let (database, numbers) = (dir.join("checkpoints"), dir.join("checkpoints.sequence"));
         let mut sequence = Sequence::open(&numbers).map_err(refused)?;
-        let expected = sequence.last(None).map_err(refused)?;
-        let had_directory = database.exists();
+        let (expected, epoch) = (sequence.last(None).map_err(refused)?, sequence.epoch().map_err(refused)?);
         let mut note = None;
+        if expected.is_some() && !database.exists() {
+            let reason = "it was removed".to_owned();
+            lost::write(&dir.join(LOST), &Lost { epoch, path: None, reason }).map_err(refused)?;
+            note = Some(Note::Removed);
+        }
         let found = match Door::open(&database) {
-            Ok((door, None)) if had_directory && expected.is_some() => {
+            Ok((door, None)) if note.is_none() && expected.is_some() => {
                 door.close();
                 Err(Fault::Damaged("it is empty, and commits had been made".to_owned()))
             }
@@ -156,29 +181,58 @@ impl Store {
         };
         let found = match found {
             Err(Fault::Damaged(reason)) => {
-                note = Some(Note::SetAside { path: set_aside(dir).map_err(refused)?, reason });
+                let path = set_aside(dir, epoch, &reason).map_err(refused)?;
+                note = Some(Note::SetAside { path, reason });
                 sequence = Sequence::open(&numbers).map_err(refused)?;
                 Door::open(&database)
             }
             found => found,
         };
         let (door, state) = found.map_err(|fault| error(dir, "opened", fault))?;
-        let mut inner = Inner { dir: dir.to_owned(), door: Some(door), state: State::default(), sequence, _lock: lock };
-        match state {
-            None => {
-                note = note.or(expected.map(|expected| Note::Stale { found: 0, expected }));
-                inner.begin()?;
-            }
-            Some(state) => {
-                let last = inner.sequence.last(Some(state.epoch)).map_err(refused)?;
-                note = judge(state, last);
-                inner.state = State { sequence: state.sequence.max(last.unwrap_or(0)), ..state };
-                if state.is_old {
-                    inner.change(Door::renew)?;
-                }
-            }
+        let (inner, judged) = Inner::begin_or_go_on(dir, door, state, sequence, lock)?;
+        let lost = lost::read(&dir.join(LOST)).map_err(refused)?;
+        // What was lost before the last process died is still to be made good.
+        let before = lost.as_ref().map(|lost| match &lost.path {
+            Some(path) => Note::SetAside { path: path.clone(), reason: lost.reason.clone() },
+            None => Note::Removed,
+        });
+        Ok(Opened { store: Self(Arc::new(Mutex::new(inner))), note: note.or(judged).or(before), lost })
+    }
+
+    /// Opens the store that is there, to look into it or to change it by hand. Nothing is made or set aside.
+    ///
+    /// # Errors
+    /// If there is none, another process has it open, it can't be read, or the machine refuses.
+    pub fn open_existing(dir: &Path) -> Result<Self, StoreError> {
+        let refused = |err: io::Error| refused(dir, "opened", err.to_string());
+        let database = dir.join("checkpoints");
+        if !database.is_dir() {
+            return Err(StoreError::Absent { dir: dir.to_owned() });
         }
-        Ok(Opened { store: Self(Arc::new(Mutex::new(inner))), note })
+        let lock = lock(dir)?;
+        let sequence = Sequence::open(&dir.join("checkpoints.sequence")).map_err(refused)?;
+        let unreadable = |reason| StoreError::Unreadable { dir: dir.to_owned(), reason };
+        let (door, state) = match Door::open(&database) {
+            Ok((door, Some(state))) => (door, Some(state)),
+            Ok((door, None)) => {
+                door.close();
+                return Err(unreadable("it is empty".to_owned()));
+            }
+            Err(Fault::Damaged(reason)) => return Err(unreadable(reason)),
+            Err(fault) => return Err(error(dir, "opened", fault)),
+        };
+        let (inner, _) = Inner::begin_or_go_on(dir, door, state, sequence, lock)?;
+        Ok(Self(Arc::new(Mutex::new(inner))))
+    }
+
+    /// Saves what could be found out of checkpoints that were lost, and notes that nothing more is to be done about it.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn made_good(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        self.commit(checkpoints)?;
+        let dir = self.inner().dir.clone();
+        lost::remove(&dir.join(LOST)).map_err(|err| refused(&dir, "written", err.to_string()))
     }
 
     /// The store's random number, made with it. Identities of files are made from it, so that a store that was
@@ -251,6 +305,27 @@ impl Store {
 }
 
 impl Inner {
+    /// A new store, or the one that has this state, and what there is to say about it.
+    fn begin_or_go_on(
+        dir: &Path,
+        door: Door,
+        state: Option<State>,
+        sequence: Sequence,
+        lock: Held,
+    ) -> Result<(Self, Option<Note>), StoreError> {
+        let mut inner = Self { dir: dir.to_owned(), door: Some(door), state: State::default(), sequence, _lock: lock };
+        let Some(state) = state else {
+            inner.begin()?;
+            return Ok((inner, None));
+        };
+        let last = inner.sequence.last(Some(state.epoch)).map_err(|err| refused(dir, "opened", err.to_string()))?;
+        inner.state = State { sequence: state.sequence.max(last.unwrap_or(0)), ..state };
+        if state.is_old {
+            inner.change(Door::renew)?;
+        }
+        Ok((inner, judge(state, last)))
+    }
+
     /// Begins a new store: an epoch, on disk before anything else.
     fn begin(&mut self) -> Result<(), StoreError> {
         let refuse = |err: io::Error| refused(&self.dir, "made", err.to_string());
@@ -314,13 +389,22 @@ fn judge(state: State, last: Option<u64>) -> Option<Note> {
     }
 }
 
-/// Moves a damaged store out of the way, and its sequence file with it.
-fn set_aside(dir: &Path) -> io::Result<PathBuf> {
+/// Takes the lock of the data directory.
+fn lock(dir: &Path) -> Result<Held, StoreError> {
+    match lock::take(&dir.join("checkpoints.lock")).map_err(|err| refused(dir, "opened", err.to_string()))? {
+        Lock::Ours(held) => Ok(held),
+        Lock::Theirs(pid) => Err(StoreError::Held { dir: dir.to_owned(), pid }),
+    }
+}
+
+/// Moves a damaged store out of the way, and its sequence file with it, and notes that first.
+fn set_aside(dir: &Path, epoch: Option<u128>, reason: &str) -> io::Result<PathBuf> {
     const NAMES_MAX: usize = 1000;
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = (0..NAMES_MAX).map(|n| if n == 0 { String::new() } else { format!("-{n}") });
     let free = names.map(|n| dir.join(format!("checkpoints.damaged-{time}{n}"))).find(|path| !path.exists());
     let path = free.ok_or_else(|| io::Error::other("too many damaged stores stand beside it"))?;
+    lost::write(&dir.join(LOST), &Lost { epoch, path: Some(path.clone()), reason: reason.to_owned() })?;
     fs::rename(dir.join("checkpoints"), &path)?;
     if path.is_dir() {
         match fs::rename(dir.join("checkpoints.sequence"), path.join("checkpoints.sequence")) {
@@ -345,161 +429,5 @@ fn refused(dir: &Path, what: &'static str, reason: String) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{
-        super::{
-            Due,
-            seal::{
-                STATE_KEY, State,
-                old::{newer_state, old_checkpoint, old_record, old_state},
-            },
-        },
-        Note, Store, StoreError,
-    };
-    use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
-    use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
-
-    fn checkpoint(file: u128, generation: u32, offset: u64) -> Checkpoint {
-        Checkpoint {
-            stream: Stream { file: FileId(file), generation },
-            task: "nginx".into(),
-            offset,
-            mark: TailMark::behind(b"the last line\n"),
-            path: "/var/log/nginx/access.log".into(),
-            place: Place { device: 1, inode: file as u64, birth_ns: 2 },
-            head: Head::of(b"the first line\n"),
-            cuts: Vec::new(),
-            unpacked: None,
-            updated_ms: 3,
-        }
-    }
-
-    fn offsets(store: &Store) -> Vec<(u128, u32, u64)> {
-        let all = store.load().expect("readable");
-        all.iter().map(|found| (found.stream.file.0, found.stream.generation, found.offset)).collect()
-    }
-
-    #[test]
-    fn what_was_committed_is_there_when_the_store_is_opened_again() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let opened = Store::open(dir.path()).expect("a new store");
-        assert_eq!(opened.note, None);
-        let epoch = opened.store.epoch();
-        let mut first = checkpoint(1, 0, 10);
-        first.path = OsString::from_vec(b"/tmp/\xff\n".to_vec()).into();
-        opened.store.commit(&[first.clone(), checkpoint(2, 0, 20)]).expect("committed");
-        opened.store.commit(&[checkpoint(2, 0, 30)]).expect("committed");
-        drop(opened);
-        let opened = Store::open(dir.path()).expect("the same store");
-        assert_eq!((opened.note, opened.store.epoch()), (None, epoch));
-        assert_eq!(opened.store.load().expect("readable"), [first, checkpoint(2, 0, 30)]);
-    }
-
-    #[test]
-    fn each_stream_has_its_checkpoint_and_exactly_what_is_named_is_forgotten() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("a new store").store;
-        store.commit(&[checkpoint(1, 2, 5), checkpoint(1, 1, 900), checkpoint(2, 0, 7)]).expect("committed");
-        store.commit(&[checkpoint(1, 1, 901)]).expect("committed");
-        assert_eq!(offsets(&store), [(1, 1, 901), (1, 2, 5), (2, 0, 7)]);
-        store.forget(&[checkpoint(1, 2, 0).stream, checkpoint(7, 0, 0).stream]).expect("committed");
-        assert_eq!(offsets(&store), [(1, 1, 901), (2, 0, 7)]);
-    }
-
-    #[test]
-    fn a_finished_stream_leaves_the_store_when_a_newer_generation_is_in_it_and_not_before() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("a new store").store;
-        let save = |checkpoints: &[&Checkpoint], finished: &[&Checkpoint]| {
-            let checkpoints = checkpoints.iter().copied().cloned().collect();
-            let finished = finished.iter().map(|checkpoint| checkpoint.stream).collect();
-            store.save(&Due { checkpoints, finished }).expect("saved");
-        };
-        let (old, new, newest) = (checkpoint(1, 0, 9), checkpoint(1, 1, 5), checkpoint(1, u32::MAX, 1));
-        save(&[&old], &[&old]);
-        assert_eq!(offsets(&store), [(1, 0, 9)], "its file may come back");
-        save(&[&new], &[&old]);
-        assert_eq!(offsets(&store), [(1, 1, 5)]);
-        save(&[&newest], &[]);
-        save(&[], &[&new, &newest]);
-        assert_eq!(offsets(&store), [(1, u32::MAX, 1)]);
-    }
-
-    #[test]
-    fn a_store_of_the_format_before_is_written_anew_and_one_of_a_newer_format_is_set_aside() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let state = State { epoch: 5, sequence: 4, is_old: true };
-        let write = |records: [(Vec<u8>, Vec<u8>); 2]| {
-            let db = sled::open(dir.path().join("checkpoints")).expect("a database");
-            records.into_iter().for_each(|(key, record)| drop(db.insert(key, record).expect("inserted")));
-        };
-        write([(STATE_KEY.to_vec(), old_state(state)), old_record()]);
-        for _ in 0..2 {
-            let opened = Store::open(dir.path()).expect("the store");
-            assert_eq!((opened.store.epoch(), opened.store.load().expect("readable")), (5, vec![old_checkpoint()]));
-            opened.store.commit(&[]).expect("committed");
-        }
-        write([(b"fnew".to_vec(), b"\x63".to_vec()), (STATE_KEY.to_vec(), newer_state())]);
-        let opened = Store::open(dir.path()).expect("a new store");
-        let note = opened.note.expect("it was set aside").to_string();
-        assert!(note.contains("written by a newer version of this program, in record format 3"), "{note}");
-        assert_eq!(offsets(&opened.store), []);
-    }
-
-    #[test]
-    fn a_second_process_on_the_same_directory_is_told_who_has_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let first = Store::open(dir.path()).expect("a new store");
-        let err = Store::open(dir.path()).expect_err("it is held");
-        assert!(matches!(&err, StoreError::Held { pid: Some(pid), .. } if *pid == std::process::id()));
-        assert!(err.to_string().contains("stop it, or give this process a data_dir of its own"), "{err}");
-        drop(first);
-        Store::open(dir.path()).expect("it is free again");
-    }
-
-    #[test]
-    fn a_store_put_back_from_a_copy_is_noticed_and_so_is_a_lost_number() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let (live, copy) = (dir.path().join("checkpoints"), dir.path().join("copy"));
-        let store = Store::open(dir.path()).expect("a new store").store;
-        store.commit(&[checkpoint(1, 0, 10)]).expect("committed");
-        drop(store);
-        copy_all(&live, &copy);
-        let store = Store::open(dir.path()).expect("the same store").store;
-        store.commit(&[checkpoint(1, 0, 20)]).expect("committed");
-        drop(store);
-        fs::remove_dir_all(&live).expect("removed");
-        copy_all(&copy, &live);
-        let opened = Store::open(dir.path()).expect("the older store");
-        assert_eq!(opened.note, Some(Note::Stale { found: 2, expected: 3 }));
-        assert_eq!(offsets(&opened.store), [(1, 0, 10)]);
-        opened.store.commit(&[checkpoint(1, 0, 15)]).expect("committed");
-        drop(opened);
-        assert_eq!(Store::open(dir.path()).expect("the same store").note, None);
-        fs::remove_file(dir.path().join("checkpoints.sequence")).expect("removed");
-        assert_eq!(Store::open(dir.path()).expect("the same store").note, Some(Note::Unnumbered));
-    }
-
-    #[test]
-    fn a_store_that_was_removed_begins_anew_with_another_epoch_and_says_so() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("a new store").store;
-        let epoch = store.epoch();
-        drop(store);
-        fs::remove_dir_all(dir.path().join("checkpoints")).expect("removed");
-        let opened = Store::open(dir.path()).expect("a new store");
-        assert_eq!(opened.note, Some(Note::Stale { found: 0, expected: 1 }));
-        assert_ne!(opened.store.epoch(), epoch);
-    }
-
-    fn copy_all(from: &std::path::Path, to: &std::path::Path) {
-        fs::create_dir_all(to).expect("made");
-        for entry in walkdir::WalkDir::new(from).into_iter().map(|entry| entry.expect("readable")) {
-            let target = to.join(entry.path().strip_prefix(from).expect("below"));
-            match entry.file_type().is_dir() {
-                true => fs::create_dir_all(target).expect("made"),
-                false => drop(fs::copy(entry.path(), target).expect("copied")),
-            }
-        }
-    }
-}
+#[path = "store_tests.rs"]
+mod tests;

@@ -67,6 +67,101 @@ Example:
 Example:
   logdrive check --config logdrive.toml && systemctl restart logdrive-agent")]
     Check,
+    /// See and change how far files were sent
+    #[command(after_help = "\
+Examples:
+  logdrive checkpoints list
+  logdrive checkpoints show /var/log/app.log
+  logdrive checkpoints set /var/log/app.log --beginning
+  logdrive checkpoints export > checkpoints.jsonl
+
+They are those of `logdrive agent` with the same configuration. Looking at them works while it runs.")]
+    Checkpoints(Checkpoints),
+}
+
+/// `logdrive checkpoints`.
+#[derive(Args, Debug)]
+pub(super) struct Checkpoints {
+    #[command(subcommand)]
+    pub(super) action: CheckpointsAction,
+}
+
+/// What to do with checkpoints.
+#[derive(Debug, Subcommand)]
+pub(super) enum CheckpointsAction {
+    /// List all: what became of the file, how far behind it is, where its lines go on
+    #[command(after_help = "\
+Examples:
+  logdrive checkpoints list
+  logdrive checkpoints list --json | jq 'select(.state == \"gone\") | .path'
+
+States: ok (all is safe), behind (there is more in the file), rewritten (the file holds something else now),
+gone (no file is there, or another one), packed (compressed since: what is left of it can't be told),
+unreadable.")]
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything that is known of one file
+    #[command(after_help = "\
+Examples:
+  logdrive checkpoints show /var/log/app.log
+  logdrive checkpoints show 3f2a9c01 --json")]
+    Show {
+        /// A path, or the first digits of a file's identity as `list` shows it
+        #[arg(value_name = "PATH|FILE")]
+        which: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a file go on somewhere else; the agent must be stopped
+    #[command(after_help = "\
+Examples:
+  logdrive checkpoints set /var/log/app.log --beginning      send all of it again
+  logdrive checkpoints set /var/log/app.log --end            pass over what was not sent
+  logdrive checkpoints set 3f2a9c01 --offset 1048576         go on with the line that is there
+
+Lines that are sent again are known by their identity: in the store they stay there once.")]
+    Set(SetCheckpoint),
+    /// Print all as JSON, one object a line, for a copy or for `import`
+    #[command(after_help = "\
+Example:
+  logdrive checkpoints export > checkpoints.jsonl")]
+    Export,
+    /// Take over what `export` printed; the agent must be stopped
+    #[command(after_help = "\
+Example:
+  logdrive checkpoints import checkpoints.jsonl
+
+Either every line is a checkpoint and all are taken over, or nothing is changed. Checkpoints that the file does
+not name stay as they are.")]
+    Import {
+        /// The file, or - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `logdrive checkpoints set`.
+#[derive(Args, Debug)]
+pub(super) struct SetCheckpoint {
+    /// A path, or the first digits of a file's identity as `list` shows it
+    #[arg(value_name = "PATH|FILE")]
+    pub(super) which: String,
+    /// Go on with the line that this byte is in
+    #[arg(long, value_name = "BYTES", required_unless_present_any = ["beginning", "end"])]
+    pub(super) offset: Option<u64>,
+    /// Send the whole file again
+    #[arg(long, conflicts_with_all = ["offset", "end"])]
+    pub(super) beginning: bool,
+    /// Pass over everything that is in the file now
+    #[arg(long, conflicts_with = "offset")]
+    pub(super) end: bool,
+    /// Go on at exactly this byte, though it is inside a line
+    #[arg(long)]
+    pub(super) exact: bool,
 }
 
 /// `logdrive up`.

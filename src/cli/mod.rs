@@ -6,6 +6,7 @@
 
 mod arguments;
 mod check;
+mod checkpoints;
 mod failure;
 mod logging;
 mod search;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use self::arguments::{Arguments, Command};
 
-use crate::{agent, config::Config, transfer};
+use crate::{agent, checkpoint::Window, config::Config, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -46,7 +47,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Up(up) => up::run(&config, up),
         Command::Agent => {
             config.for_agent()?;
-            service::run(&config, async |stop, health| agent::run(&config, stop, &health).await)
+            let window = Window::default();
+            let routes = serve::checkpoints(window.clone());
+            service::run_with(&config, routes, async |stop, health| agent::run(&config, stop, &health, &window).await)
         }
         Command::Transfer => {
             config.for_transfer()?;
@@ -55,5 +58,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
         Command::Check => check::run(&config),
+        Command::Checkpoints(asked) => checkpoints::run(&config, asked),
     }
 }

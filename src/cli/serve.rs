@@ -15,7 +15,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::metrics::{Exposition, Health, State};
+use crate::{
+    checkpoint::{self, Window},
+    metrics::{Exposition, Health, State},
+};
 
 /// Opens a port. `setting` is the one that says which, by its dotted path.
 pub(super) async fn open(address: &str, setting: &str) -> anyhow::Result<TcpListener> {
@@ -53,6 +56,21 @@ pub(super) fn operations(exposition: Exposition, health: Health) -> Router {
         .route("/livez", get(async || Json(Alive { alive: true })))
         .route("/metrics", get(metrics).with_state(exposition))
         .route("/readyz", get(ready).with_state(health))
+}
+
+/// The checkpoints, as the store has them: one JSON object a line.
+pub(super) fn checkpoints(window: Window) -> Router {
+    Router::new().route("/checkpoints", get(known).with_state(window))
+}
+
+async fn known(Shared(window): Shared<Window>) -> Result<impl IntoResponse, (StatusCode, String)> {
+    let away = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
+    let store = window.store().ok_or_else(|| away("the checkpoint store is not open yet".to_owned()))?;
+    // The store waits for the disk.
+    let loaded = tokio::task::spawn_blocking(move || store.load()).await.map_err(|error| away(error.to_string()))?;
+    let checkpoints = loaded.map_err(|error| away(error.to_string()))?;
+    let lines: String = checkpoints.iter().map(|checkpoint| checkpoint::write_line(checkpoint) + "\n").collect();
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines))
 }
 
 /// That this is answered is the answer.

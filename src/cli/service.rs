@@ -3,6 +3,7 @@
 use std::{thread, time::Duration};
 
 use anyhow::Context;
+use axum::Router;
 use tokio::{runtime, time};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -27,9 +28,18 @@ pub(super) fn run(
     config: &Config,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    run_with(config, Router::new(), role)
+}
+
+/// The same, with `routes` beside those of metrics and health.
+pub(super) fn run_with(
+    config: &Config,
+    routes: Router,
+    role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let exposition = Exposition::install()?;
     let runtime = threads(config)?;
-    let ended = runtime.block_on(around(config, exposition, role));
+    let ended = runtime.block_on(around(config, exposition, routes, role));
     runtime.shutdown_timeout(LAST_WORDS);
     ended
 }
@@ -49,13 +59,15 @@ pub(super) fn threads(config: &Config) -> anyhow::Result<runtime::Runtime> {
 async fn around(
     config: &Config,
     exposition: Exposition,
+    routes: Router,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (health, stop) = (Health::default(), CancellationToken::new());
     let signals = Signals::take()?;
     let listener = serve::open(&config.metrics.listen, "metrics.listen").await?;
     // Metrics are served to the end of the drain, so that one can watch it.
-    serve::spawn(listener, serve::operations(exposition.clone(), health.clone()), CancellationToken::new());
+    let routes = routes.merge(serve::operations(exposition.clone(), health.clone()));
+    serve::spawn(listener, routes, CancellationToken::new());
     tokio::spawn(upkeep(exposition));
     let file = config.file.as_ref().map(|file| file.display().to_string());
     info!(version = env!("CARGO_PKG_VERSION"), config = file.as_deref().unwrap_or("none"), "logdrive starts");

@@ -164,11 +164,15 @@ fn kafka(config: &Config, broken: &mut Broken) {
         broken.add("kafka.bootstrap_servers", "kafka.bootstrap_servers is empty", "write \"host:9092\"");
     }
     if let Err(error) = config.kafka.validate() {
-        let path = match &error {
-            KafkaError::Setting { name, .. } => format!("kafka.settings.{name}"),
-            _ => "kafka.settings".to_owned(),
-        };
-        broken.add(&path, error.to_string(), "leave it out; every other setting of librdkafka's can be written here");
+        let hint = "leave it out; every other setting of librdkafka's can be written here";
+        let what = error.to_string();
+        match (&error, what.rsplit_once("; ")) {
+            (KafkaError::Own { setting, .. }, Some((what, hint))) => {
+                broken.add(&format!("kafka.{setting}"), what, hint)
+            }
+            (KafkaError::Setting { name, .. }, _) => broken.add(&format!("kafka.settings.{name}"), what, hint),
+            _ => broken.add("kafka.settings", what, hint),
+        }
     }
 }
 

@@ -22,7 +22,8 @@ use elasticsearch::{
 };
 use serde_json::Value;
 
-use super::{ElasticError, Secret, Server, Settings, error::cut};
+use super::{ElasticError, Server, Settings, error::cut};
+use crate::record::Secret;
 
 /// A server that could not be reached is passed over for so long, while another can be.
 const PASS_OVER_MS: u64 = 5_000;

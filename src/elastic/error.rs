@@ -4,6 +4,8 @@ use std::{error::Error, io};
 
 use thiserror::Error;
 
+use crate::record::SecretError;
+
 /// Reasons are cut to this many bytes, wherever they come from.
 pub(super) const REASON_BYTES_MAX: usize = 1024;
 
@@ -78,6 +80,12 @@ pub enum ElasticError {
         /// Its name and version.
         what: String,
     },
+}
+
+impl From<SecretError> for ElasticError {
+    fn from(SecretError { setting, reason }: SecretError) -> Self {
+        Self::Settings { setting, reason }
+    }
 }
 
 impl ElasticError {

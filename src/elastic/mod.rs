@@ -10,13 +10,11 @@ mod client;
 mod error;
 mod lower;
 pub mod search;
-mod secret;
 mod server;
 mod settings;
 pub mod template;
 
 pub use client::Client;
 pub use error::ElasticError;
-pub use secret::Secret;
 pub use server::{Flavor, Server};
 pub use settings::Settings;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use super::Secret;
+use crate::record::Secret;
 
 /// How to reach the servers, and how much to send them at once.
 #[derive(Clone, Debug, Deserialize)]

@@ -141,7 +141,7 @@ impl Consumer {
     /// [`KafkaError::Setting`], or [`KafkaError::Fatal`] if librdkafka can't start.
     pub fn new(settings: &Settings, group: &str, topics: &[String]) -> Result<Self, KafkaError> {
         let (change_sender, changes) = mpsc::channel(CHANGES);
-        let context = Context::new(change_sender, settings.bootstrap_servers.clone());
+        let context = Context::new(change_sender, settings);
         let config = settings.consumer(group)?;
         let client: Client = config.create_with_context(context).map_err(settings::refused)?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();

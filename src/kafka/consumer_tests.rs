@@ -20,7 +20,7 @@ fn cluster(partitions: i32) -> (Cluster, Settings) {
     // A group in a test has no members to wait for.
     let quick = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "200")];
     let settings = quick.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), settings };
+    let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), settings, ..Settings::default() };
     (cluster, settings)
 }
 

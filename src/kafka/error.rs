@@ -14,6 +14,24 @@ pub enum KafkaError {
         /// What is wrong with it.
         why: String,
     },
+    /// A setting of ours that can't be right.
+    #[error("kafka.{setting} {why}")]
+    Own {
+        /// Its name under `[kafka]`.
+        setting: &'static str,
+        /// What is wrong with it; what to do about it stands behind the last semicolon.
+        why: String,
+    },
+    /// A broker is there, and we can't agree on how to talk. It may be mended: what was sent stays under way.
+    #[error("no connection to the kafka brokers at {servers}: {why}; {hint}")]
+    Handshake {
+        /// The brokers that were asked first.
+        servers: String,
+        /// What librdkafka says.
+        why: String,
+        /// What to look at.
+        hint: &'static str,
+    },
     /// No broker answers. It may come back: what was sent stays under way.
     #[error("the kafka brokers at {servers} don't answer: {why}; check that they run, and kafka.bootstrap_servers")]
     Away {
@@ -29,7 +47,9 @@ pub enum KafkaError {
         topic: String,
     },
     /// The brokers refuse the user, or refuse the user this topic or group.
-    #[error("the kafka brokers refuse access to {what}: {why}; check the user in kafka.settings and its rights")]
+    #[error(
+        "the kafka brokers refuse access to {what}: {why}; check kafka.username or kafka.token_file, the password and the rights"
+    )]
     Unauthorized {
         /// A topic, a group or the cluster.
         what: String,
@@ -81,7 +101,8 @@ impl KafkaError {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Setting { .. } => "setting",
+            Self::Setting { .. } | Self::Own { .. } => "setting",
+            Self::Handshake { .. } => "handshake",
             Self::Away { .. } => "away",
             Self::UnknownTopic { .. } => "unknown_topic",
             Self::Unauthorized { .. } => "unauthorized",
@@ -117,7 +138,7 @@ impl KafkaError {
 
     /// The error of a client as a whole, or of a question about `topic`.
     pub(super) fn of_client(code: Option<Code>, why: &str, servers: &str, topic: Option<&str>) -> Self {
-        let why = why.to_owned();
+        let (why, servers) = (gist(why).to_owned(), servers.to_owned());
         match (code, topic) {
             (Some(Code::Fatal | Code::Fenced), _) => Self::Fatal { why },
             (Some(code), Some(topic)) if is_unknown_topic(code) => Self::UnknownTopic { topic: topic.to_owned() },
@@ -125,8 +146,43 @@ impl KafkaError {
                 let what = topic.map_or_else(|| format!("the cluster at {servers}"), |topic| format!("{topic:?}"));
                 Self::Unauthorized { what, why }
             }
-            _ => Self::Away { servers: servers.to_owned(), why },
+            (Some(code), _) => match disagreement(code, &why) {
+                Some(hint) => Self::Handshake { servers, why, hint },
+                None => Self::Away { servers, why },
+            },
+            (None, _) => Self::Away { servers, why },
         }
+    }
+}
+
+/// librdkafka's words without what differs each time, which would make old news look like new ones, and without its
+/// advice, which speaks of its own settings.
+fn gist(why: &str) -> &str {
+    let ends = [" (after ", ": broker certificate could not be", ": client SSL authentication might"];
+    let end = ends.iter().filter_map(|end| why.find(end)).min();
+    &why[..end.unwrap_or(why.len())]
+}
+
+/// What to look at if a broker is there, and we don't understand each other.
+fn disagreement(code: Code, why: &str) -> Option<&'static str> {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    match code {
+        Code::SSL if says(&["certificate verify failed", "verify broker certificate"]) => Some(
+            "check that kafka.ca_file holds who signed the brokers' certificate, that the certificate names the host, \
+             and that it has not expired",
+        ),
+        Code::SSL if says(&["wrong version number", "packet length too long", "unexpected eof"]) => {
+            Some("the port seems to speak no TLS: check kafka.bootstrap_servers, or set kafka.tls = false")
+        }
+        // The broker's alerts about our certificate; they come when the connection already seems to be up.
+        Code::SSL | Code::BrokerTransportFailure if says(&["SSL alert", "alert bad certificate"]) => Some(
+            "check kafka.certificate_file and kafka.key_file: whom the brokers trust, and until when they are good",
+        ),
+        Code::SSL => Some("check kafka.tls, kafka.ca_file and kafka.certificate_file"),
+        Code::BrokerTransportFailure if says(&["connecting to a PLAINTEXT broker"]) => {
+            Some("the port seems to speak no TLS: check kafka.bootstrap_servers, or set kafka.tls = false")
+        }
+        _ => None,
     }
 }
 
@@ -150,6 +206,21 @@ fn is_unauthorized(code: Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Code, KafkaError};
+
+    #[test]
+    fn who_is_not_understood_is_told_what_to_look_at_and_the_same_trouble_is_no_news() {
+        let of = |code, why: &str| KafkaError::of_client(Some(code), why, "a:9092", None).to_string();
+        let refused = "ssl://a:9092/1: SSL handshake failed: certificate verify failed: broker certificate could not be \
+                       verified, verify that ssl.ca.location is correctly configured (after 5ms in state SSL_HANDSHAKE)";
+        let told = of(Code::SSL, refused);
+        assert!(told.contains("certificate verify failed; check that kafka.ca_file"), "{told}");
+        assert_eq!(told, of(Code::SSL, &refused.replace("5ms", "77ms")));
+        let alert =
+            of(Code::BrokerTransportFailure, "Receive failed: sslv3 alert bad certificate: SSL alert number 42");
+        assert!(alert.contains("check kafka.certificate_file"), "{alert}");
+        assert!(of(Code::Authentication, "invalid credentials").contains("check kafka.username"));
+        assert!(of(Code::BrokerTransportFailure, "Connection refused").contains("check that they run"));
+    }
 
     #[test]
     fn only_what_can_never_be_taken_is_final() {

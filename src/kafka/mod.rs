@@ -12,20 +12,26 @@
 //!
 //! It must not know what a record means, who sends it, or what is done with what was read.
 
+mod access;
 mod aside;
 mod consumer;
 mod error;
+mod greeting;
 mod held;
+mod history;
 mod lag;
 mod partitions;
 mod producer;
 mod rebalance;
 mod settings;
+mod token;
 mod topics;
 mod voice;
 
+pub use access::Mechanism;
 pub use consumer::{Committer, Consumer, Event, Record};
 pub use error::KafkaError;
+pub use history::{Extent, Past, Reach, newest};
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
 pub use rebalance::{Assignment, AssignmentId, Release};
 pub use settings::Settings;

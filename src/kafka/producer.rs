@@ -10,6 +10,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -19,6 +20,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig},
@@ -27,7 +29,9 @@ use rdkafka::{
 use tokio::sync::{Notify, mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, held::Held, partitions::Partitions, settings, voice};
+use super::{
+    KafkaError, Settings, greeting::Greeting, held::Held, partitions::Partitions, settings, token::Tokens, voice,
+};
 use crate::metrics::{self, Counter, Histogram, list};
 
 /// How long one turn of the thread lasts that serves reports, at most.
@@ -95,6 +99,7 @@ pub struct Producer<T: Send + Sync + 'static> {
 struct Shared<T: Send + Sync + 'static> {
     client: RwLock<Arc<Client<T>>>,
     config: ClientConfig,
+    access: Access,
     desk: Arc<Desk<T>>,
 }
 
@@ -141,7 +146,17 @@ struct UnderWay<T> {
     meters: Arc<Meters>,
 }
 
-struct Context<T>(Arc<Desk<T>>);
+struct Context<T> {
+    desk: Arc<Desk<T>>,
+    access: Access,
+}
+
+/// How brokers are met, for each client anew.
+#[derive(Clone, Debug)]
+struct Access {
+    tokens: Tokens,
+    greeting: Greeting,
+}
 
 impl<T: Send + Sync + 'static> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -169,8 +184,9 @@ impl<T: Send + Sync + 'static> Producer<T> {
             meters: RwLock::default(),
             servers: settings.bootstrap_servers.clone(),
         });
-        let client = connect(&config, &desk)?;
-        let shared = Arc::new(Shared { client: RwLock::new(client), config, desk });
+        let access = Access { tokens: Tokens::of(settings), greeting: Greeting::of(settings) };
+        let client = connect(&config, &access, &desk)?;
+        let shared = Arc::new(Shared { client: RwLock::new(client), config, access, desk });
         let served = Arc::clone(&shared);
         let server = std::thread::Builder::new()
             .name("kafka-producer".to_owned())
@@ -214,13 +230,16 @@ impl<T: Send + Sync + 'static> Producer<T> {
     /// [`KafkaError::Away`], [`KafkaError::UnknownTopic`] or [`KafkaError::Unauthorized`] if it was never known.
     pub async fn partitions(&self, topic: &str) -> Result<i32, KafkaError> {
         let shared = Arc::clone(self.shared());
-        self.partitions
-            .of(topic, move |topic, limit| {
-                let client = shared.client();
-                let metadata = client.client().fetch_metadata(Some(topic), limit);
-                super::partitions::count(metadata, topic, &shared.desk.servers)
-            })
-            .await
+        let count = self.partitions.of(topic, move |topic, limit| {
+            let client = shared.client();
+            let metadata = client.client().fetch_metadata(Some(topic), limit);
+            super::partitions::count(metadata, topic, &shared.desk.servers)
+        });
+        match count.await {
+            // The question only knows that there was no answer; the client knows why.
+            Err(error @ KafkaError::Away { .. }) => Err(self.shared().desk.trouble.borrow().clone().unwrap_or(error)),
+            count => count,
+        }
     }
 
     /// Waits until everything sent is answered, for at most `limit`; returns how many records are not.
@@ -331,7 +350,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
         if let Err(error) = old.flush(Duration::from_secs(5)) {
             warn!(%error, "the old kafka producer still has records; they are reported when it is freed");
         }
-        match connect(&self.config, &self.desk) {
+        match connect(&self.config, &self.access, &self.desk) {
             Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
             Err(error) => warn!(%error, "the kafka producer could not be rebuilt; it is tried again"),
         }
@@ -369,8 +388,13 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 }
 
-fn connect<T: Send + Sync + 'static>(config: &ClientConfig, desk: &Arc<Desk<T>>) -> Result<Arc<Client<T>>, KafkaError> {
-    config.create_with_context(Context(Arc::clone(desk))).map(Arc::new).map_err(settings::refused)
+fn connect<T: Send + Sync + 'static>(
+    config: &ClientConfig,
+    access: &Access,
+    desk: &Arc<Desk<T>>,
+) -> Result<Arc<Client<T>>, KafkaError> {
+    let context = Context { desk: Arc::clone(desk), access: access.clone() };
+    config.create_with_context(context).map(Arc::new).map_err(settings::refused)
 }
 
 impl<T: Send + Sync + 'static> Desk<T> {
@@ -503,16 +527,29 @@ impl<T> UnderWay<T> {
 }
 
 impl<T: Send + Sync + 'static> ClientContext for Context<T> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.access.tokens.read()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log("producer", level, facility, message);
+        if let Some(error) = self.access.greeting.refused(facility, message) {
+            self.desk.note_trouble(error);
+        }
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
-        let error = KafkaError::of_client(error.rdkafka_error_code(), reason, &self.0.servers, None);
+        // "All brokers are down" follows each reason and is none itself.
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) && self.desk.trouble.borrow().is_some() {
+            return;
+        }
+        let error = KafkaError::of_client(error.rdkafka_error_code(), reason, &self.desk.servers, None);
         // A fatal error is met, and told, where the client is rebuilt.
         if !matches!(error, KafkaError::Fatal { .. }) {
             metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);
-            self.0.note_trouble(error);
+            self.desk.note_trouble(error);
         }
     }
 }
@@ -521,7 +558,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
     type DeliveryOpaque = Box<UnderWay<T>>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, under_way: Box<UnderWay<T>>) {
-        let desk = &self.0;
+        let desk = &self.desk;
         under_way.meters.inside.fetch_sub(1, Ordering::AcqRel);
         match report {
             Ok(message) => {

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,13 +17,15 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance},
+    types::RDKafkaErrorCode as Code,
 };
 use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, lag::Lag, voice};
+use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, voice};
 use crate::metrics::{self, list};
 
 /// How long the role may take to settle and commit before partitions go. Well below `max.poll.interval.ms`
@@ -69,6 +72,8 @@ pub(super) struct Context {
     pub(super) trouble: watch::Sender<Option<KafkaError>>,
     lag: Lag,
     servers: String,
+    tokens: Tokens,
+    greeting: Greeting,
 }
 
 #[derive(Default)]
@@ -78,9 +83,11 @@ struct Ours {
 }
 
 impl Context {
-    pub(super) fn new(changes: Sender<Change>, servers: String) -> Self {
+    pub(super) fn new(changes: Sender<Change>, settings: &Settings) -> Self {
+        let (servers, tokens) = (settings.bootstrap_servers.clone(), Tokens::of(settings));
+        let greeting = Greeting::of(settings);
         let (ours, paused, trouble) = (Mutex::default(), AtomicBool::new(false), watch::Sender::new(None));
-        Self { changes, ours, paused, trouble, lag: Lag::default(), servers }
+        Self { changes, ours, paused, trouble, lag: Lag::default(), servers, tokens, greeting }
     }
 
     /// The topic's shared name and the partition's present number; none if the partition isn't ours (any more).
@@ -187,11 +194,24 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.tokens.read()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log("consumer", level, facility, message);
+        if let Some(error) = self.greeting.refused(facility, message) {
+            self.note_trouble(error);
+        }
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        // "All brokers are down" follows each reason and is none itself.
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) && self.trouble.borrow().is_some() {
+            return;
+        }
         // A fatal error ends the consumer and is told where it does.
         match self.error_of(&error, reason) {
             KafkaError::Fatal { .. } => (),

@@ -1,11 +1,12 @@
 //! What can be set, what is fixed, and librdkafka's configuration made of both.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use serde::Deserialize;
 
-use super::KafkaError;
+use super::{KafkaError, Mechanism, access};
+use crate::record::Secret;
 
 /// How to reach Kafka.
 ///
@@ -18,13 +19,49 @@ use super::KafkaError;
 pub struct Settings {
     /// The brokers to ask first, as `host:port`, several separated by commas.
     pub bootstrap_servers: String,
+    /// Whether connections are encrypted, and the brokers' certificates checked.
+    pub tls: bool,
+    /// A file with the certificates (PEM) of those who may sign the brokers', instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file with our own certificate (PEM) and its chain, for brokers that ask for one.
+    pub certificate_file: Option<PathBuf>,
+    /// A file with the private key (PEM) of our certificate.
+    pub key_file: Option<PathBuf>,
+    /// The private key's password, if it has one.
+    pub key_password: Option<Secret>,
+    /// A file with the private key's password, instead of `key_password`.
+    pub key_password_file: Option<PathBuf>,
+    /// The user's name, for brokers that ask for one by SASL.
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// A file with the user's password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+    /// How the user proves who it is.
+    pub mechanism: Mechanism,
+    /// A file with a token (OAUTHBEARER), instead of a user. It is read again before the token in it ends.
+    pub token_file: Option<PathBuf>,
     /// librdkafka's settings by librdkafka's names. What would break the promise is refused.
     pub settings: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { bootstrap_servers: "127.0.0.1:9092".to_owned(), settings: BTreeMap::new() }
+        Self {
+            bootstrap_servers: "127.0.0.1:9092".to_owned(),
+            tls: false,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+            key_password: None,
+            key_password_file: None,
+            username: None,
+            password: None,
+            password_file: None,
+            mechanism: Mechanism::default(),
+            token_file: None,
+            settings: BTreeMap::new(),
+        }
     }
 }
 
@@ -32,15 +69,30 @@ impl Default for Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(name, value): (&String, &String)| {
-            let open = !["password", "secret", "pem", "sasl", "ssl"].iter().any(|part| name.contains(part));
-            (name.clone(), if open { value.clone() } else { "…".to_owned() })
+            (name.clone(), if is_secret(name) { "…".to_owned() } else { value.clone() })
         };
         let settings: BTreeMap<_, _> = self.settings.iter().map(shown).collect();
         f.debug_struct("Settings")
             .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("tls", &self.tls)
+            .field("ca_file", &self.ca_file)
+            .field("certificate_file", &self.certificate_file)
+            .field("key_file", &self.key_file)
+            .field("key_password", &self.key_password)
+            .field("key_password_file", &self.key_password_file)
+            .field("username", &self.username)
+            .field("password", &self.password)
+            .field("password_file", &self.password_file)
+            .field("mechanism", &self.mechanism)
+            .field("token_file", &self.token_file)
             .field("settings", &settings)
             .finish()
     }
+}
+
+/// Whether the value of a setting of librdkafka's may be a secret, going by its name.
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "pem", "sasl", "ssl", "token"].iter().any(|part| name.contains(part))
 }
 
 /// librdkafka's settings that are ours to decide, with the reason that a person is given.
@@ -107,32 +159,58 @@ const CONSUMER_FIXED: &[(&str, &str)] =
     &[("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("enable.partition.eof", "false")];
 
 impl Settings {
-    /// Looks for settings that are refused, and asks librdkafka whether it accepts the others.
+    /// Looks for settings that are refused, and asks librdkafka whether it accepts the others. Reads no file.
     ///
     /// # Errors
-    /// [`KafkaError::Setting`], which names the first that is refused and says why.
+    /// [`KafkaError::Setting`] or [`KafkaError::Own`], which name the first that is refused and say why.
     pub fn validate(&self) -> Result<(), KafkaError> {
-        self.producer().and_then(|_| self.consumer("validate")).map(drop)
+        self.fits()?;
+        let said = self.protocol();
+        self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &said)?;
+        self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &said).map(drop)
     }
 
     /// The configuration of a client that only asks questions.
     pub(super) fn client(&self) -> Result<ClientConfig, KafkaError> {
-        self.config(&[], &[])
+        self.config(&[], &[], &self.access()?)
     }
 
     /// The configuration of a producer.
     pub(super) fn producer(&self) -> Result<ClientConfig, KafkaError> {
-        self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED)
+        self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)
     }
 
     /// The configuration of a consumer in `group`.
     pub(super) fn consumer(&self, group: &str) -> Result<ClientConfig, KafkaError> {
-        let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED)?;
+        let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &self.access()?)?;
         config.set("group.id", group);
         Ok(config)
     }
 
-    fn config(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> Result<ClientConfig, KafkaError> {
+    /// The configuration of a client that reads what a topic got last. It joins no group, though librdkafka wants one named.
+    pub(super) fn history(&self) -> Result<ClientConfig, KafkaError> {
+        let mut config = self.consumer("logdrive-history")?;
+        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        config.set("queued.max.messages.kbytes", "4096");
+        Ok(config)
+    }
+
+    fn config(
+        &self,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+        access: &[(&'static str, String)],
+    ) -> Result<ClientConfig, KafkaError> {
+        for (name, _) in access {
+            // `sasl.mechanism` is another name of the same.
+            if let Some(name) =
+                self.settings.keys().find(|written| name.trim_end_matches('s') == written.trim_end_matches('s'))
+            {
+                let why =
+                    "another setting of [kafka] says it already (tls, username, ca_file and their like)".to_owned();
+                return Err(KafkaError::Setting { name: name.clone(), why });
+            }
+        }
         for name in self.settings.keys() {
             if let Some((_, why)) = FIXED.iter().find(|(names, _)| names.contains(&name.as_str())) {
                 return Err(KafkaError::Setting { name: name.clone(), why: (*why).to_owned() });
@@ -146,6 +224,9 @@ impl Settings {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.bootstrap_servers);
+        for (name, value) in access {
+            config.set(*name, value);
+        }
         for (name, value) in fixed {
             config.set(*name, *value);
         }
@@ -159,7 +240,15 @@ impl Settings {
 /// librdkafka's refusal of a configuration, in our words.
 pub(super) fn refused(error: rdkafka::error::KafkaError) -> KafkaError {
     match error {
+        // librdkafka repeats a value that it doesn't accept.
+        rdkafka::error::KafkaError::ClientConfig(_, _, name, _) if is_secret(&name) => {
+            KafkaError::Setting { name, why: "librdkafka doesn't accept the value".to_owned() }
+        }
         rdkafka::error::KafkaError::ClientConfig(_, why, name, _) => KafkaError::Setting { name, why },
+        rdkafka::error::KafkaError::ClientCreation(why) => match access::to_blame(&why) {
+            Some(setting) => KafkaError::Own { setting, why: format!("can't be used: {why}") },
+            None => KafkaError::Fatal { why },
+        },
         other => KafkaError::Fatal { why: other.to_string() },
     }
 }

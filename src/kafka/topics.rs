@@ -1,6 +1,7 @@
 //! What a cluster has: its brokers and topics, asked for and created.
 
 use std::{
+    error::Error,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -8,14 +9,14 @@ use std::{
 use rdkafka::{
     ClientContext,
     admin::{AdminClient, AdminOptions, TopicReplication},
-    client::DefaultClientContext,
+    client::{DefaultClientContext, OAuthToken},
     config::RDKafkaLogLevel,
     metadata::Metadata,
     producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{KafkaError, Settings, settings, voice};
+use super::{KafkaError, Settings, greeting::Greeting, settings, token::Tokens, voice};
 
 /// How long the brokers have to answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -89,6 +90,9 @@ pub async fn check(settings: &Settings) -> Result<Vec<String>, KafkaError> {
 /// # Errors
 /// The first topic's error, if one can't be created; those before it are there then.
 pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<String>, KafkaError> {
+    if settings.token_file.is_some() {
+        return are_there(settings, wanted).await.map(|()| Vec::new());
+    }
     let config = settings.client()?;
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(settings::refused)?;
     let mut created = Vec::new();
@@ -120,11 +124,35 @@ pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<Stri
     Ok(created)
 }
 
+/// Stands in for [`create`] where a token lets us in: rdkafka's client for administration never asks for one.
+async fn are_there(settings: &Settings, wanted: &[NewTopic]) -> Result<(), KafkaError> {
+    let there = describe(settings).await?;
+    match wanted.iter().find(|topic| there.iter().all(|known| known.name != topic.name)) {
+        Some(topic) => Err(KafkaError::UnknownTopic { topic: topic.name.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// A client for questions, which remembers the last thing that went wrong, for that is the reason to tell.
-struct Asker(Mutex<Option<(Option<Code>, String)>>);
+struct Asker {
+    reason: Mutex<Option<(Option<Code>, String)>>,
+    tokens: Tokens,
+    greeting: Greeting,
+    /// What the brokers seem to mean by hanging up; for want of a better reason.
+    guess: Mutex<Option<KafkaError>>,
+}
 
 impl ClientContext for Asker {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.tokens.read()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if let Some(guess) = self.greeting.refused(facility, message) {
+            *self.guess.lock().unwrap_or_else(PoisonError::into_inner) = Some(guess);
+        }
         // What goes wrong is in the answer.
         let level = if matches!(level, RDKafkaLogLevel::Debug) { level } else { RDKafkaLogLevel::Info };
         voice::log("question", level, facility, message);
@@ -134,7 +162,7 @@ impl ClientContext for Asker {
         let code = error.rdkafka_error_code();
         // "all brokers are down" follows each reason and is none itself.
         if code != Some(Code::AllBrokersDown) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+            *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
         }
     }
 }
@@ -149,7 +177,9 @@ type Question<A> = fn(&Metadata, &BaseProducer<Asker>) -> Result<A, KafkaError>;
 
 async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> Result<A, KafkaError> {
     let config = settings.client()?;
-    let client: BaseProducer<Asker> = config.create_with_context(Asker(Mutex::default())).map_err(settings::refused)?;
+    let (tokens, greeting) = (Tokens::of(settings), Greeting::of(settings));
+    let asker = Asker { reason: Mutex::default(), tokens, greeting, guess: Mutex::default() };
+    let client: BaseProducer<Asker> = config.create_with_context(asker).map_err(settings::refused)?;
     let servers = settings.bootstrap_servers.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let metadata = metadata(&client, &servers)?;
@@ -161,6 +191,8 @@ async fn ask<A: Send + 'static>(settings: &Settings, question: Question<A>) -> R
 /// Asks until there is an answer, or a reason why there is none, or the limit.
 fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, KafkaError> {
     let deadline = Instant::now() + LIMIT;
+    // A token is asked for by an event.
+    client.poll(Duration::ZERO);
     loop {
         let error = match client.client().fetch_metadata(None, TURN) {
             Ok(metadata) => return Ok(metadata),
@@ -168,11 +200,14 @@ fn metadata(client: &BaseProducer<Asker>, servers: &str) -> Result<Metadata, Kaf
         };
         // The reason waits in the client's queue, among other news.
         client.poll(Duration::from_millis(50));
-        let reason = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reason = client.context().reason.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((code, why)) = reason {
             return Err(KafkaError::of_client(code, &why, servers, None));
         }
         if Instant::now() >= deadline {
+            if let Some(guess) = client.context().guess.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(guess);
+            }
             return Err(KafkaError::of_client(error.rdkafka_error_code(), &error.to_string(), servers, None));
         }
     }

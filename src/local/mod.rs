@@ -77,9 +77,12 @@ impl Local {
         if let Start::SetAside { kept, .. } = writer.start() {
             warn!(kept = %kept.display(), "files are read again from their beginning, into the new store");
         }
-        let Opened { store: checkpoints, note } = checkpoint::Store::open(&store_dir(&config.data_dir))?;
+        let Opened { store: checkpoints, note, lost } = checkpoint::Store::open(&store_dir(&config.data_dir))?;
         if let Some(note) = note {
             warn!("{note}; lines that are in the store already may come into it again");
+        }
+        if lost.is_some() {
+            checkpoints.made_good(&[])?;
         }
         let known = checkpoints.load().context("can't read the checkpoints")?;
         let store = writer.embedded()?;

@@ -37,6 +37,8 @@ metrics! {
     ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");
     CHECKPOINT_COMMITS = Metric::counter("logdrive_checkpoint_commits_total", &["outcome"], "Checkpoint commits by outcome: saved, failed.");
+    REBUILD_RECORDS = Metric::counter("logdrive_rebuild_records_total", &["topic"], "Kafka records read to make lost checkpoints good.");
+    REBUILT_FILES = Metric::counter("logdrive_rebuild_files_total", &[], "Files whose lost checkpoints were found again in Kafka.");
     CHECKPOINT_SECONDS = Metric::histogram("logdrive_checkpoint_seconds", &[], SECONDS, "How long a checkpoint commit took.");
 
     // To Kafka.

@@ -26,6 +26,7 @@ mod pread;
 mod progress;
 mod rate;
 mod reading;
+mod retrace;
 mod ring;
 mod schedule;
 mod status;
@@ -47,6 +48,7 @@ use tracing::info;
 pub use identity::seed;
 pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
+pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
 
 use self::{

@@ -1,7 +1,7 @@
 //! The nouns that travel between rooms, and the words that several rooms use for the same thing.
 //!
 //! A type lives here if and only if it crosses a room's wall. The room promises plain data: nothing in it
-//! opens a file, a socket or a thread, and it knows of no other room.
+//! opens a socket or a thread, nor a file but one with a secret, and it knows of no other room.
 
 mod block;
 mod budget;
@@ -12,6 +12,7 @@ mod form;
 mod late_cut;
 mod level;
 mod messages;
+mod secret;
 mod span;
 
 pub use block::{Block, Part};
@@ -23,4 +24,5 @@ pub use form::{Container, Form};
 pub use late_cut::LateCut;
 pub use level::Level;
 pub use messages::{Messages, Run};
+pub use secret::{Secret, SecretError};
 pub use span::{Span, TailMark};

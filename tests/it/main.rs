@@ -3,10 +3,12 @@
 
 mod rig;
 
+mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
 mod input; // files that are not as they should be
+mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kills; // the same with SIGKILL at random moments
 mod local; // `logdrive up`: no Kafka, its API and its page
 mod operations;

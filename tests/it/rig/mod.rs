@@ -11,6 +11,7 @@ pub mod index;
 pub mod kafka;
 pub mod ports;
 pub mod program;
+pub mod secure;
 pub mod services;
 pub mod site;
 pub mod verify;

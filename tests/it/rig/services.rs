@@ -49,12 +49,19 @@ impl Broker {
 
     /// As [`Broker::start`], on this port.
     pub fn start_at(name: &str, port: u16) -> Self {
+        let extra = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties");
+        Self::start_with(name, port, ports::free(), Path::new(extra))
+    }
+
+    /// As [`Broker::start_at`], with its controller on that port, and with the properties in the file `extra`, which
+    /// is read again when it is started again.
+    pub fn start_with(name: &str, port: u16, controller: u16, extra: &Path) -> Self {
         let environment = vec![
             ("KAFKA_DATA_DIR", directory(name).display().to_string()),
             ("KAFKA_BASE_PORT", port.to_string()),
-            ("KAFKA_CONTROLLER_BASE_PORT", ports::free().to_string()),
+            ("KAFKA_CONTROLLER_BASE_PORT", controller.to_string()),
             ("KAFKA_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
-            ("KAFKA_EXTRA_CONFIG", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties").to_owned()),
+            ("KAFKA_EXTRA_CONFIG", extra.display().to_string()),
         ];
         guard("kafka/stop.sh", &environment);
         let servers = run("kafka/start.sh", &[], &environment);

@@ -94,6 +94,11 @@ impl Site {
         table.insert(last.to_owned(), value.into());
     }
 
+    /// Leaves a table out.
+    pub fn unset(&mut self, table: &str) {
+        self.config.remove(table);
+    }
+
     /// Sets a property of librdkafka, whose names have dots of their own.
     pub fn set_kafka(&mut self, property: &str, value: &str) {
         let kafka = self.config["kafka"].as_table_mut().expect("it was configured as a table");

@@ -2,12 +2,22 @@
 
 use std::{fmt, path::Path};
 
-use super::ElasticError;
+use thiserror::Error;
 
 /// A password or a key. Its `Debug` is a row of stars, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
+
+/// Why a secret can't be had.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{reason}")]
+pub struct SecretError {
+    /// The setting's name without `_file`.
+    pub setting: &'static str,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+}
 
 impl Secret {
     /// The word itself, for the one place that sends it.
@@ -24,8 +34,8 @@ impl Secret {
         setting: &'static str,
         value: Option<&Secret>,
         file: Option<&Path>,
-    ) -> Result<Option<Secret>, ElasticError> {
-        let refuse = |reason: String| ElasticError::Settings { setting, reason };
+    ) -> Result<Option<Secret>, SecretError> {
+        let refuse = |reason: String| SecretError { setting, reason };
         let secret = match (value, file) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => return Err(refuse(format!("set either this or {setting}_file, not both"))),

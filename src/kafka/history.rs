@@ -1,0 +1,232 @@
+//! What a topic got last: its partitions' newest records, read backwards in windows.
+//!
+//! Reading is bounded: a window is at most [`WINDOW_MAX`] records, and a [`Reach`] limits how far back it goes.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    config::FromClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError as ClientError,
+    message::{BorrowedMessage, Headers},
+    types::RDKafkaErrorCode as Code,
+};
+
+use super::{KafkaError, Settings, settings};
+
+/// How many records the first window of a partition has, and the largest one.
+const WINDOW_FIRST: i64 = 64;
+const WINDOW_MAX: i64 = 1024;
+
+/// How long the brokers may say nothing.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How long one poll waits.
+const TURN: Duration = Duration::from_millis(200);
+
+/// How far back a topic is read. Its partitions share it evenly; the window in which a limit is met is read to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Records of the topic.
+    pub records_max: u64,
+    /// Bytes of values, as they are on the wire.
+    pub bytes_max: u64,
+}
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The headers, in order; names may repeat, values may be absent.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The value; none for a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Past {
+    /// The value of the first header called `name`.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(found, _)| found == name).and_then(|(_, value)| value.as_deref())
+    }
+}
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Records.
+    pub records: u64,
+    /// Bytes of values.
+    pub bytes: u64,
+    /// Whether all that the topic has was read.
+    pub is_whole: bool,
+}
+
+/// Reads the newest records of `topic`, and shows each. Later windows hold older records; within a window they come
+/// in order. Joins no group and commits nothing. It blocks, for as long as it takes.
+///
+/// # Errors
+/// [`KafkaError::UnknownTopic`], [`KafkaError::Unauthorized`], [`KafkaError::Away`] or [`KafkaError::Setting`].
+pub fn newest(
+    settings: &Settings,
+    topic: &str,
+    reach: Reach,
+    mut show: impl FnMut(Past),
+) -> Result<Extent, KafkaError> {
+    let client = BaseConsumer::from_config(&settings.history()?).map_err(settings::refused)?;
+    let reader = Reader { client, topic, servers: &settings.bootstrap_servers };
+    let partitions = reader.partitions()?;
+    let share = |whole: u64| (whole / partitions.len().max(1) as u64).max(1);
+    let reach = Reach { records_max: share(reach.records_max), bytes_max: share(reach.bytes_max) };
+    let mut sum = Extent { is_whole: true, ..Extent::default() };
+    for partition in partitions {
+        let part = reader.backwards(partition, reach, &mut show)?;
+        sum.records += part.records;
+        sum.bytes += part.bytes;
+        sum.is_whole &= part.is_whole;
+    }
+    Ok(sum)
+}
+
+struct Reader<'a> {
+    client: BaseConsumer,
+    topic: &'a str,
+    servers: &'a str,
+}
+
+impl Reader<'_> {
+    fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
+        let metadata = self.client.fetch_metadata(Some(self.topic), LIMIT).map_err(|error| self.error(&error))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
+        let known = topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let known = known.ok_or_else(|| KafkaError::UnknownTopic { topic: self.topic.to_owned() })?;
+        Ok(known.partitions().iter().map(|partition| partition.id()).collect())
+    }
+
+    fn backwards(&self, partition: i32, reach: Reach, show: &mut impl FnMut(Past)) -> Result<Extent, KafkaError> {
+        let marks = self.client.fetch_watermarks(self.topic, partition, LIMIT);
+        let (low, mut upper) = marks.map_err(|error| self.error(&error))?;
+        let (mut read, mut step) = (Extent::default(), WINDOW_FIRST);
+        while upper > low && read.records < reach.records_max && read.bytes < reach.bytes_max {
+            let lower = (upper - step).max(low);
+            self.window(partition, lower, upper, &mut |past| {
+                read.records += 1;
+                read.bytes += past.value.as_ref().map_or(0, Vec::len) as u64;
+                show(past);
+            })?;
+            upper = lower;
+            step = (step * 4).min(WINDOW_MAX);
+        }
+        read.is_whole = upper <= low;
+        Ok(read)
+    }
+
+    /// Shows the records from `lower` up to and without `upper`; offsets between them may be missing.
+    fn window(&self, partition: i32, lower: i64, upper: i64, show: &mut impl FnMut(Past)) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        let assigned = list.add_partition_offset(self.topic, partition, Offset::Offset(lower));
+        assigned.and_then(|()| self.client.assign(&list)).map_err(|error| self.error(&error))?;
+        let mut heard = Instant::now();
+        loop {
+            match self.client.poll(TURN) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    if message.offset() < upper {
+                        show(past(&message));
+                    }
+                    if message.offset() + 1 >= upper {
+                        return Ok(());
+                    }
+                }
+                Some(Err(ClientError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) if is_final(&error) => return Err(self.error(&error)),
+                Some(Err(_)) | None if heard.elapsed() < LIMIT => (),
+                Some(Err(error)) => return Err(self.error(&error)),
+                None => return Err(self.away("no answer in time".to_owned())),
+            }
+        }
+    }
+
+    fn error(&self, error: &ClientError) -> KafkaError {
+        match error.rdkafka_error_code() {
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
+                KafkaError::UnknownTopic { topic: self.topic.to_owned() }
+            }
+            Some(code) if is_refusal(code) => {
+                KafkaError::Unauthorized { what: format!("topic {:?}", self.topic), why: code.to_string() }
+            }
+            _ => self.away(error.to_string()),
+        }
+    }
+
+    fn away(&self, why: String) -> KafkaError {
+        KafkaError::Away { servers: self.servers.to_owned(), why }
+    }
+}
+
+fn is_refusal(code: Code) -> bool {
+    matches!(code, Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed)
+}
+
+fn is_final(error: &ClientError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        is_refusal(code) || matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::Fatal)
+    })
+}
+
+fn past(message: &BorrowedMessage<'_>) -> Past {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    Past { headers, value: message.payload().map(<[u8]>::to_vec) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+    use tokio::sync::mpsc;
+
+    use super::{Extent, KafkaError, Reach, newest};
+    use crate::kafka::{Outgoing, Producer, Settings};
+
+    async fn topic(records: usize) -> (MockCluster<'static, DefaultProducerContext>, Settings) {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("app", 2, 1).expect("a topic");
+        let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), ..Settings::default() };
+        let (sender, _answers) = mpsc::channel(10_000);
+        let producer = Producer::new(&settings, sender).expect("a producer");
+        for number in 0..records {
+            let (value, partition) = (number.to_string().into_bytes(), Some(number as i32 % 2));
+            let headers = vec![("number", value.clone())];
+            let topic = Arc::from("app");
+            producer.send(Outgoing { topic, partition, key: None, value, headers, ticket: () }).await;
+        }
+        assert_eq!(producer.flush(std::time::Duration::from_secs(30)).await, 0);
+        (cluster, settings)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_newest_records_are_shown_once_each_and_no_more_than_was_asked_for() {
+        let (_cluster, settings) = topic(600).await;
+        let read = |records_max| {
+            let mut numbers = Vec::new();
+            let reach = Reach { records_max, bytes_max: 1 << 30 };
+            let extent = newest(&settings, "app", reach, |past| {
+                assert_eq!(past.header("number"), past.value.as_deref());
+                let text = String::from_utf8(past.value.expect("a value")).expect("a number");
+                numbers.push(text.parse::<usize>().expect("a number"));
+            });
+            let set: BTreeSet<usize> = numbers.iter().copied().collect();
+            assert_eq!(set.len(), numbers.len(), "each once");
+            (extent.expect("read"), set)
+        };
+        let (extent, all) = tokio::task::block_in_place(|| read(1_000_000));
+        assert_eq!((extent.records, extent.is_whole, all), (600, true, (0..600).collect()));
+        let (extent, some) = tokio::task::block_in_place(|| read(20));
+        assert_eq!((extent.records, extent.is_whole, some), (128, false, (472..600).collect()));
+        let nothing =
+            tokio::task::block_in_place(|| newest(&settings, "none", Reach { records_max: 1, bytes_max: 1 }, |_| ()));
+        assert!(matches!(nothing, Err(KafkaError::UnknownTopic { .. }) | Ok(Extent { records: 0, .. })), "{nothing:?}");
+    }
+}
