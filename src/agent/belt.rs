@@ -111,6 +111,7 @@ impl Belt {
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
             Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),
+            Event::Forgotten(stream) => self.keeper.forgotten(stream),
             Event::Block(block) => {
                 if let Err(error) = self.keeper.take(&block.span()) {
                     // A defect: its bytes are read again at the next start, because no checkpoint passes them.

@@ -14,13 +14,15 @@ pub struct Due {
     pub checkpoints: Vec<Checkpoint>,
     /// Streams of which nothing more will come and everything is safe.
     pub finished: Vec<Stream>,
+    /// Streams whose files are gone for so long that nothing of them is remembered any more.
+    pub forgotten: Vec<Stream>,
 }
 
 impl Due {
     /// Whether there is nothing to save.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.checkpoints.is_empty() && self.finished.is_empty()
+        self.checkpoints.is_empty() && self.finished.is_empty() && self.forgotten.is_empty()
     }
 }
 
@@ -37,6 +39,7 @@ pub struct Keeper {
     ended: HashSet<Stream>,
     /// Streams that are forgotten when all of them is settled, until they are opened again.
     resting: HashSet<Stream>,
+    forgotten: HashSet<Stream>,
 }
 
 impl Keeper {
@@ -84,6 +87,13 @@ impl Keeper {
         self.resting.insert(stream);
     }
 
+    /// Notes that a stream's file is gone for good. One that is open is not forgotten: it came back.
+    pub fn forgotten(&mut self, stream: Stream) {
+        if !self.known.contains_key(&stream) {
+            self.forgotten.insert(stream);
+        }
+    }
+
     /// Notes that a span is under way.
     ///
     /// # Errors
@@ -123,7 +133,10 @@ impl Keeper {
             known.updated_ms = now;
             Some(known.clone())
         });
-        let due = Due { checkpoints: checkpoints.collect(), finished: self.forget_finished() };
+        let checkpoints = checkpoints.collect();
+        let (known, forgotten) = (&self.known, &mut self.forgotten);
+        let forgotten = forgotten.drain().filter(|stream| !known.contains_key(stream)).collect();
+        let due = Due { checkpoints, finished: self.forget_finished(), forgotten };
         self.forget_resting();
         due
     }
@@ -131,6 +144,7 @@ impl Keeper {
     /// Marks what could not be saved as due again.
     pub fn still_due(&mut self, unsaved: Due) {
         self.ended.extend(&unsaved.finished);
+        self.forgotten.extend(&unsaved.forgotten);
         for checkpoint in unsaved.checkpoints {
             self.changed.insert(checkpoint.stream);
             if self.ledger.safe_to(checkpoint.stream).is_none() {

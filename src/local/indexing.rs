@@ -159,6 +159,10 @@ impl Indexing {
                 self.keeper.ended(stream);
                 return Ok(());
             }
+            Event::Forgotten(stream) => {
+                self.keeper.forgotten(stream);
+                return Ok(());
+            }
             Event::Block(block) => block,
         };
         if let Err(error) = self.keeper.take(&block.span()) {

@@ -1,6 +1,7 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
+    fs::{File, Metadata},
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
@@ -8,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{progress::Progress, reading::Reading, succession::Succession};
+use super::{identity, progress::Progress, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -20,6 +21,7 @@ pub(super) struct Assignment {
     pub(super) succession: Succession,
     pub(super) task: Arc<str>,
     pub(super) path: Arc<Path>,
+    /// Empty for a file that is known by its path and its content alone.
     pub(super) place: Place,
     /// When the file was made or last written before it was found, whichever is earlier; nanoseconds since 1970.
     pub(super) born_ns: i64,
@@ -27,11 +29,22 @@ pub(super) struct Assignment {
     pub(super) known: Option<Box<Checkpoint>>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// The file, if it was opened already.
+    pub(super) file: Option<File>,
+    /// The path leads to another file, and discovery will say to which one; nothing is read before.
+    pub(super) is_void: bool,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
     /// How its text is taken apart.
     pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
+}
+
+impl Assignment {
+    /// Whether the file is the one that `metadata` describes, as far as its place tells.
+    pub(super) fn is_at(&self, metadata: &Metadata) -> bool {
+        self.place == Place::default() || self.place == identity::place(metadata)
+    }
 }
 
 /// Why a file that was never seen is begun at its end.

@@ -16,6 +16,7 @@ mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
+mod kin;
 mod known;
 mod lane;
 mod limits;
@@ -52,8 +53,17 @@ pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
 
 use self::{
-    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
-    ring::Ring, schedule::Rules, table::Table, watch::Watch,
+    context::Context,
+    discover::{Discover, Means},
+    inbox::Inbox,
+    known::Known,
+    lane::Lane,
+    matcher::Matcher,
+    pread::Pread,
+    ring::Ring,
+    schedule::Rules,
+    table::Table,
+    watch::Watch,
 };
 use crate::{
     metrics::{self, list},
@@ -133,6 +143,9 @@ pub struct Settings {
     pub deleted_grace: Duration,
     /// With fewer bytes free in its file system, a deleted file is let go at once; default 256 MiB.
     pub free_space_min: u64,
+    /// So long a copy of a truncated file is waited for, and a copy of one that stays as it is, is held back; default
+    /// 10 s.
+    pub copy_wait: Duration,
     /// By what a file is known again.
     pub identity: Identity,
     /// How many files may be open at once; default 1024.
@@ -157,6 +170,7 @@ impl Default for Settings {
             deleted_quiet: Duration::from_secs(10),
             deleted_grace: Duration::from_secs(600),
             free_space_min: 256 * 1024 * 1024,
+            copy_wait: Duration::from_secs(10),
             identity: Identity::Auto,
             open_files_max: 1024,
             rate: None,
@@ -212,8 +226,9 @@ impl Task {
 /// What a reader tells.
 #[derive(Debug)]
 pub enum Event {
-    /// A stream begins, or goes on at the checkpoint's offset. For a generation above 0 the checkpoint has to be
-    /// saved before anything of the stream is sent, so that no two generations can ever be taken for one.
+    /// A stream begins, or goes on at the checkpoint's offset, maybe in another file than before. The checkpoint has to
+    /// be saved before anything more of the stream is sent, so that no two streams can ever be taken for one: a file
+    /// that is emptied and written anew while nobody reads has to be known as one that was read.
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
@@ -226,6 +241,8 @@ pub enum Event {
     Rested(Stream),
     /// A stream that rested goes on, at the checkpoint's offset.
     Resumed(Checkpoint),
+    /// The stream's file is gone for so long that its checkpoint is of no use any more.
+    Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
 }
@@ -235,9 +252,13 @@ impl Event {
     #[must_use]
     pub fn must_be_saved_first(&self) -> bool {
         match self {
-            Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
-            Event::Cut(..) => true,
-            Event::Changed(_) | Event::Block(_) | Event::Rested(_) | Event::Resumed(_) | Event::Ended(_) => false,
+            Event::Opened(_) | Event::Cut(..) => true,
+            Event::Changed(_)
+            | Event::Block(_)
+            | Event::Rested(_)
+            | Event::Resumed(_)
+            | Event::Ended(_)
+            | Event::Forgotten(_) => false,
         }
     }
 }
@@ -299,9 +320,16 @@ impl Reader {
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
-        let mut discover = Discover::new(matchers, Known::new(seed, known), Watch::new(woken)?);
-        discover.rescan = settings.rescan;
-        let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
+        wake.set_nonblocking(true)?;
+        let (stop, table) = (CancellationToken::new(), Arc::new(Table::new(wake.try_clone()?)));
+        let means = Means {
+            table: Arc::clone(&table),
+            stop: stop.clone(),
+            settings: settings.clone(),
+            events: events.clone(),
+            watch: Watch::new(woken)?,
+        };
+        let mut discover = Discover::new(matchers, Known::new(seed, known), means);
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
         let lanes = lane_count(settings.lanes);

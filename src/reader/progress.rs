@@ -1,7 +1,10 @@
 //! What discovery and a lane both know of a file: how far it was read, since when it is behind, and how it stands.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicBool, AtomicI64, AtomicU8, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,11 @@ pub(super) struct Progress {
     read: AtomicU64,
     /// The file's size when it was last seen.
     size: AtomicU64,
+    /// How often the lane began to look at the file, and which of these looks is done.
+    begun: AtomicU64,
+    done: AtomicU64,
+    /// The lane has let the file go.
+    gone: AtomicBool,
     /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
     packed: AtomicBool,
     standing: AtomicU8,
@@ -84,6 +92,36 @@ impl Progress {
         self.read.store(0, Relaxed);
         self.size.store(0, Relaxed);
         self.sample_bytes.store(0, Relaxed);
+    }
+
+    /// Notes that the lane looks at the file now.
+    pub(super) fn looks(&self) {
+        self.begun.fetch_add(1, AcqRel);
+    }
+
+    /// Notes that the lane has looked: if the file held something else, its old stream was handed over.
+    pub(super) fn looked(&self) {
+        self.done.store(self.begun.load(Acquire), Release);
+    }
+
+    /// Notes that the lane lets the file go; its stream was handed over.
+    pub(super) fn let_go(&self) {
+        self.gone.store(true, Release);
+    }
+
+    /// Whether the lane has let the file go.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Acquire)
+    }
+
+    /// How often the lane has begun to look.
+    pub(super) fn looks_begun(&self) -> u64 {
+        self.begun.load(Acquire)
+    }
+
+    /// Whether the lane has looked since `before`, a number of looks begun.
+    pub(super) fn has_looked_since(&self, before: u64) -> bool {
+        self.done.load(Acquire) > before
     }
 
     pub(super) fn read(&self) -> u64 {

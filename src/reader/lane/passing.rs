@@ -99,14 +99,21 @@ impl<D: Disk> Lane<D> {
         self.close(&mut tail);
         self.context.table.remove(id, &tail.from.progress);
         let counters = self.context.counters(&tail.from.task);
-        counters.happened("deleted");
+        if !tail.from.is_void {
+            counters.happened("deleted");
+        }
         let unread = tail.from.progress.unread();
         if unread > 0 {
             counters.abandoned.increment(unread);
             warn!(path = %tail.from.path.display(), bytes = unread, "file was deleted before all of it was read");
         }
-        let Some(parting) = tail.parting() else { return };
-        self.context.table.part(parting);
+        let parting = tail.parting();
+        let is_known = parting.is_some();
+        parting.into_iter().for_each(|parting| self.context.table.part(parting));
+        tail.from.progress.let_go();
+        if !is_known {
+            return;
+        }
         self.leave(&tail, None);
         let context = Rc::clone(&self.context);
         self.turns.push(async move { tail.end(&context).await }.boxed_local());

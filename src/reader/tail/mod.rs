@@ -29,12 +29,11 @@ use super::{
     context::Context,
     disk::Disk,
     farewell::{self, Held},
-    identity,
     inbox::{Assignment, Inbox},
     inflate::Packing,
     progress::Standing,
 };
-use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
+use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
 
 /// A file that comes back from its turn.
 pub(super) struct Turned<D: Disk> {
@@ -202,7 +201,14 @@ impl<D: Disk> Tail<D> {
 
     /// Opens the file under its present name, if that still leads to it.
     pub(super) fn hold(&mut self) -> Hold {
-        match self.try_hold() {
+        let held = self.try_hold();
+        if held.is_err() {
+            // There is nothing to be seen where the path leads: whoever asked need not wait, and may wake it again.
+            Inbox::attend(&self.from.progress);
+            self.from.progress.looks();
+            self.from.progress.looked();
+        }
+        match held {
             Ok(()) => Hold::Open,
             Err(Stop::Io(error)) => match Errno::from_io_error(&error) {
                 Some(Errno::MFILE | Errno::NFILE) => Hold::NoDescriptor,
@@ -213,9 +219,13 @@ impl<D: Disk> Tail<D> {
     }
 
     fn try_hold(&mut self) -> Result<(), Stop> {
-        let file = File::open(&self.from.path)?;
+        let file = match self.from.file.take() {
+            Some(file) => file,
+            None if self.from.is_void => return Err(Stop::Elsewhere),
+            None => File::open(&self.from.path)?,
+        };
         let metadata = file.metadata()?;
-        if identity::place(&metadata) != self.from.place {
+        if !self.from.is_at(&metadata) {
             return Err(Stop::Elsewhere);
         }
         self.from.progress.saw_size(metadata.len());
@@ -283,6 +293,7 @@ impl<D: Disk> Tail<D> {
     pub(super) async fn turn(mut self: Box<Self>, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
         Inbox::attend(&self.from.progress);
         self.sent = 0;
+        self.from.progress.looks();
         let outcome = tokio::select! {
             biased;
             done = self.read_and_send(&mut buffer, context) => match done {
@@ -294,6 +305,13 @@ impl<D: Disk> Tail<D> {
             },
             () = halt.notified() => Outcome::Halted,
         };
+        // Where inodes say nothing, only opening the path tells whether it still leads to the same file.
+        if matches!(outcome, Outcome::Quiet) && self.from.place == Place::default() {
+            self.close();
+        }
+        if !matches!(outcome, Outcome::Closed | Outcome::Halted) {
+            self.from.progress.looked();
+        }
         Turned { tail: self, buffer, outcome }
     }
 
