@@ -219,10 +219,16 @@ impl Belt {
         let Ticket { account, lines, text_bytes, permit } = ticket;
         let task = Arc::clone(&account.task);
         // Its spans stay with the account, which the halves share.
-        let batch = Batch { packed, spans: account.spans.clone(), task, lines, text_bytes, permit };
+        let batch = Batch { packed, spans: account.spans.clone(), task: Arc::clone(&task), lines, text_bytes, permit };
         let whole = match error {
             KafkaError::TooLarge { .. } => match batcher::split(batch) {
                 Split::Halves(halves) => {
+                    // Parts of a line that was one until now count as those that the reader makes.
+                    let parts = halves.iter().map(|half| half.lines).sum::<u64>().saturating_sub(lines);
+                    if parts > 0 {
+                        metrics::counter(&list::READ_LINES, &[&task]).increment(parts);
+                        metrics::counter(&list::CUT_LINES, &[&task, "too_large"]).increment(2);
+                    }
                     for half in *halves {
                         let (lines, text_bytes) = (half.lines, half.text_bytes);
                         let ticket = Ticket { account: Arc::clone(&account), lines, text_bytes, permit: half.permit };

@@ -19,7 +19,7 @@ metrics! {
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");
-    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too long or had no newline in time.");
+    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too_long, were too_large for the broker, or had no_newline in time.");
     UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
     OLDEST_UNREAD_SECONDS = Metric::gauge("logdrive_oldest_unread_seconds", &["task"], "How long the oldest byte that was not read has been waiting, at least; 0 when all was read.");
     FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining (renamed or deleted, and not read to the end), failed, waiting (for a descriptor).");
