@@ -27,10 +27,11 @@ use crate::{
     reader::{
         evidence::{self, Answer},
         identity,
-        inbox::{Command, Inbox, Progress, Skip},
+        inbox::{Command, Inbox, Skip},
         inflate::{self, Look},
         kin,
         known::Number,
+        progress::Progress,
     },
     record::{FileId, Place},
 };
@@ -302,7 +303,7 @@ impl Discover {
             for name in tracked.names {
                 self.names.remove(&name);
             }
-            self.table.remove(held.id);
+            self.table.remove(held.id, &held.progress);
         }
     }
 
