@@ -1,5 +1,7 @@
 //! The reader on real files, with both backends: what comes out is what was written.
 
+mod model; // random sequences of everything
+
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
