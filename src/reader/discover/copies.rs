@@ -63,7 +63,8 @@ pub(super) struct Held {
     grown: Instant,
     next: Instant,
     pause: Duration,
-    since: Instant,
+    /// When the file was made, if that is told, and when it was held: of two that agree, the older one goes first.
+    order: (i64, Instant),
 }
 
 /// A file that a held one may be a copy of.
@@ -150,10 +151,10 @@ impl Discover {
             grown: now,
             next: now,
             pause: LOOK.0,
-            since: now,
+            order: (identity::place(found.metadata).birth_ns, now),
         };
+        // It is looked at when all that was told by now has been followed: an older copy may have another name.
         self.held.insert(found.id, held);
-        self.look_at(found.id);
     }
 
     /// The files that are there under one of the names.
@@ -170,11 +171,11 @@ impl Discover {
         read.map(rival).collect()
     }
 
-    /// Looks at the held files whose time has come, those first that were held first.
+    /// Looks at the held files whose time has come, the oldest first.
     pub(super) fn look_at_held(&mut self) {
         let now = Instant::now();
-        let mut due: Vec<(Instant, FileId)> =
-            self.held.values().filter(|held| held.next <= now).map(|held| (held.since, held.id)).collect();
+        let mut due: Vec<((i64, Instant), FileId)> =
+            self.held.values().filter(|held| held.next <= now).map(|held| (held.order, held.id)).collect();
         due.sort_unstable();
         for (_, id) in due {
             self.look_at(id);

@@ -156,6 +156,7 @@ impl Discover {
     pub(super) fn run(mut self) {
         self.look_at_everything();
         self.look_at_the_unseen();
+        self.look_at_held();
         self.first_walk = false;
         let mut looked = Instant::now();
         while !self.stop.is_cancelled() {
