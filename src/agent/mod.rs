@@ -10,6 +10,8 @@ mod known;
 mod rebuild;
 mod route;
 mod saving;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -74,6 +74,7 @@ pub(super) async fn rebuild(
 /// Reads one topic, however often it takes; gives how many records there were.
 async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -> (Trails, u64) {
     let counter = metrics::counter(&list::REBUILD_RECORDS, &[topic]);
+    let mut is_told = false;
     loop {
         let (settings, name, counter) = (config.kafka.clone(), topic.to_owned(), counter.clone());
         let kept = trails.clone();
@@ -99,6 +100,10 @@ async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -
             }
             Err(KafkaError::UnknownTopic { .. }) => return (kept, 0),
             Err(error @ KafkaError::Away { .. }) => {
+                if !is_told {
+                    warn!(topic, error = %error, "lost checkpoints are rebuilt from kafka before reading begins; reading waits for it");
+                    is_told = true;
+                }
                 health.failing(format!("{error}; lost checkpoints are rebuilt from kafka before reading begins"));
                 trails = kept;
             }

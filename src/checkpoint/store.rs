@@ -172,10 +172,12 @@ impl Store {
             lost::write(&dir.join(LOST), &Lost { epoch, path: None, reason }).map_err(refused)?;
             note = Some(Note::Removed);
         }
+        // Whatever its files hold, sled may take it for a new database.
+        let was_written = database.join("db").exists() || expected.is_some();
         let found = match Door::open(&database) {
-            Ok((door, None)) if note.is_none() && expected.is_some() => {
+            Ok((door, None)) if note.is_none() && was_written => {
                 door.close();
-                Err(Fault::Damaged("it is empty, and commits had been made".to_owned()))
+                Err(Fault::Damaged("it is empty, and it had been written".to_owned()))
             }
             found => found,
         };

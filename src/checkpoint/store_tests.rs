@@ -172,6 +172,11 @@ fn what_was_lost_is_told_at_each_start_until_it_is_made_good() {
         let lost = opened.lost.expect("it was lost");
         assert_eq!((lost.epoch, lost.path), (Some(epoch), Some(path)));
     }
+    fs::write(&damaged, vec![0xaa; 100]).expect("damaged");
+    fs::remove_file(dir.path().join("checkpoints.sequence")).expect("removed");
+    let opened = Store::open(dir.path()).expect("a new store");
+    assert!(matches!(opened.note, Some(Note::SetAside { .. })), "without its number too: {:?}", opened.note);
+    drop(opened);
     let opened = Store::open(dir.path()).expect("the store");
     opened.store.made_good(&[checkpoint(1, 0, 10)]).expect("saved");
     drop(opened);

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -146,18 +146,19 @@ not name stay as they are.")]
 
 /// `logdrive checkpoints set`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("position").required(true).args(["offset", "beginning", "end"])))]
 pub(super) struct SetCheckpoint {
     /// A path, or the first digits of a file's identity as `list` shows it
     #[arg(value_name = "PATH|FILE")]
     pub(super) which: String,
     /// Go on with the line that this byte is in
-    #[arg(long, value_name = "BYTES", required_unless_present_any = ["beginning", "end"])]
+    #[arg(long, value_name = "BYTES")]
     pub(super) offset: Option<u64>,
     /// Send the whole file again
-    #[arg(long, conflicts_with_all = ["offset", "end"])]
+    #[arg(long)]
     pub(super) beginning: bool,
     /// Pass over everything that is in the file now
-    #[arg(long, conflicts_with = "offset")]
+    #[arg(long)]
     pub(super) end: bool,
     /// Go on at exactly this byte, though it is inside a line
     #[arg(long)]
