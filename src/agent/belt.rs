@@ -14,8 +14,8 @@ use crate::{
     checkpoint::Keeper,
     config::Agent,
     kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
-    metrics::{self, Counter, Gauge, list},
-    reader::Event,
+    metrics::{self, Counter, list},
+    reader::{Event, Status},
     record::{Block, Permit, Span, Stream, TailMark},
 };
 
@@ -44,7 +44,6 @@ struct Lane {
     in_flight: u64,
     acknowledged_bytes: Counter,
     acknowledged_lines: Counter,
-    unread: Gauge,
 }
 
 /// Everything between the reader and Kafka.
@@ -107,7 +106,8 @@ impl Belt {
     /// Takes over what the reader tells.
     pub(super) fn take(&mut self, event: Event) {
         match event {
-            Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Opened(checkpoint) | Event::Resumed(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Rested(stream) => self.keeper.rested(stream),
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
             Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),
@@ -246,12 +246,11 @@ impl Belt {
         self.refused.push_back((Instant::now() + REFUSED_AGAIN, again));
     }
 
-    /// Sets the metrics of how far behind each task is: what was not read, and what was and is not safe.
-    pub(super) fn report(&self, unread: &HashMap<Arc<str>, (usize, u64)>) {
+    /// Sets the metrics of how each task's files stand, and how far behind it is: what was not read, and what was
+    /// and is not safe.
+    pub(super) fn report(&self, status: &HashMap<Arc<str>, Status>) {
         for (task, lane) in &self.tasks {
-            let (files, bytes) = unread.get(task).copied().unwrap_or_default();
-            lane.unread.set((bytes + lane.in_flight) as f64);
-            metrics::gauge(&list::FILES, &[task, "followed"]).set(files as f64);
+            status.get(task).copied().unwrap_or_default().report(task, lane.in_flight);
         }
     }
 }
@@ -263,7 +262,6 @@ impl Lane {
             in_flight: 0,
             acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[task]),
             acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[task]),
-            unread: metrics::gauge(&list::UNREAD_BYTES, &[task]),
         }
     }
 }

@@ -143,6 +143,14 @@ impl Indexing {
                 self.is_told = true;
                 return Ok(());
             }
+            Event::Resumed(checkpoint) => {
+                self.keeper.opened(checkpoint);
+                return Ok(());
+            }
+            Event::Rested(stream) => {
+                self.keeper.rested(stream);
+                return Ok(());
+            }
             Event::Changed(checkpoint) => {
                 self.keeper.changed(checkpoint);
                 return Ok(());

@@ -20,6 +20,16 @@ pub(super) fn place(metadata: &Metadata) -> Place {
     Place { device: metadata.dev(), inode: metadata.ino(), birth_ns }
 }
 
+/// When a file was made or last written, whichever is earlier, in nanoseconds since 1970: a copy that kept its time
+/// is as old as its content.
+pub(super) fn born_ns(metadata: &Metadata) -> i64 {
+    let written = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+    match place(metadata).birth_ns {
+        0 => written,
+        made => made.min(written),
+    }
+}
+
 /// What the identities of files begin with: the machine, and the epoch of its checkpoint store.
 #[must_use]
 pub fn seed(machine: &str, epoch: u128) -> u128 {

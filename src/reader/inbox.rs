@@ -3,15 +3,13 @@
 use std::{
     fs::{File, Metadata},
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{identity, reading::Reading, succession::Succession};
+use super::{identity, progress::Progress, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -25,8 +23,10 @@ pub(super) struct Assignment {
     pub(super) path: Arc<Path>,
     /// Empty for a file that is known by its path and its content alone.
     pub(super) place: Place,
+    /// When the file was made or last written before it was found, whichever is earlier; nanoseconds since 1970.
+    pub(super) born_ns: i64,
     /// What was remembered of the file; none if it was never seen.
-    pub(super) known: Option<Checkpoint>,
+    pub(super) known: Option<Box<Checkpoint>>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
     /// The file, if it was opened already.
@@ -54,102 +54,6 @@ pub(super) struct Skip {
     pub(super) end: u64,
     /// The setting that says so.
     pub(super) reason: &'static str,
-}
-
-/// What discovery and a lane both know of a file.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// A wake is waiting in the inbox.
-    announced: AtomicBool,
-    /// Bytes of the file that were read, in its present generation.
-    read: AtomicU64,
-    /// The file's size when it was last seen.
-    size: AtomicU64,
-    /// How often the lane began to look at the file, and which of these looks is done.
-    begun: AtomicU64,
-    done: AtomicU64,
-    /// The lane has let the file go.
-    gone: AtomicBool,
-    /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
-    packed: AtomicBool,
-}
-
-impl Progress {
-    pub(super) fn saw_size(&self, size: u64) {
-        self.size.store(size, Ordering::Relaxed);
-    }
-
-    /// So many bytes of text were read; what a compressed file's text comes from is told by [`Self::unpacked`].
-    pub(super) fn saw_read(&self, read: u64) {
-        if self.packed.load(Ordering::Relaxed) {
-            return;
-        }
-        self.read.store(read, Ordering::Relaxed);
-        self.size.fetch_max(read, Ordering::Relaxed);
-    }
-
-    /// So many bytes of a compressed file became text, or never will; from now on only this counts.
-    pub(super) fn unpacked(&self, read: u64) {
-        self.packed.store(true, Ordering::Relaxed);
-        self.read.store(read, Ordering::Relaxed);
-    }
-
-    /// So much was read before, of what is known.
-    pub(super) fn resumed(&self, known: &Checkpoint) {
-        match known.unpacked {
-            Some(unpacked) if known.offset == unpacked.text => self.unpacked(unpacked.bytes),
-            _ => self.saw_read(known.offset),
-        }
-    }
-
-    /// The file's size when it was last seen.
-    pub(super) fn size(&self) -> u64 {
-        self.size.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn restarted(&self) {
-        self.packed.store(false, Ordering::Relaxed);
-        self.read.store(0, Ordering::Relaxed);
-        self.size.store(0, Ordering::Relaxed);
-    }
-
-    /// Notes that the lane looks at the file now.
-    pub(super) fn looks(&self) {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Notes that the lane has looked: if the file held something else, its old stream was handed over.
-    pub(super) fn looked(&self) {
-        self.done.store(self.begun.load(Ordering::Acquire), Ordering::Release);
-    }
-
-    /// Notes that the lane lets the file go; its stream was handed over.
-    pub(super) fn let_go(&self) {
-        self.gone.store(true, Ordering::Release);
-    }
-
-    /// Whether the lane has let the file go.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
-    }
-
-    /// How often the lane has begun to look.
-    pub(super) fn looks_begun(&self) -> u64 {
-        self.begun.load(Ordering::Acquire)
-    }
-
-    /// Whether the lane has looked since `before`, a number of looks begun.
-    pub(super) fn has_looked_since(&self, before: u64) -> bool {
-        self.done.load(Ordering::Acquire) > before
-    }
-
-    pub(super) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn unread(&self) -> u64 {
-        self.size.load(Ordering::Relaxed).saturating_sub(self.read())
-    }
 }
 
 /// A message to a lane.
@@ -221,6 +125,7 @@ impl Inbox {
 
     /// Tells the lane that there may be something new in a file, unless that is waiting there already.
     pub(super) fn wake(&self, id: FileId, progress: &Progress) {
+        progress.fell_behind(Timestamp::now().as_millisecond());
         if !progress.announced.swap(true, Ordering::AcqRel) {
             self.push(Command::Wake(id));
         }

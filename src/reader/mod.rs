@@ -24,9 +24,13 @@ mod matcher;
 mod multiline;
 mod pattern;
 mod pread;
+mod progress;
+mod rate;
 mod reading;
 mod retrace;
 mod ring;
+mod schedule;
+mod status;
 mod succession;
 mod table;
 mod tail;
@@ -46,6 +50,7 @@ pub use identity::seed;
 pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
+pub use status::Status;
 
 use self::{
     context::Context,
@@ -56,6 +61,7 @@ use self::{
     matcher::Matcher,
     pread::Pread,
     ring::Ring,
+    schedule::Rules,
     table::Table,
     watch::Watch,
 };
@@ -231,6 +237,10 @@ pub enum Event {
     Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
+    /// Nothing more will come of the stream until it is resumed: all of its file was read for now.
+    Rested(Stream),
+    /// A stream that rested goes on, at the checkpoint's offset.
+    Resumed(Checkpoint),
     /// The stream's file is gone for so long that its checkpoint is of no use any more.
     Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
@@ -243,7 +253,12 @@ impl Event {
     pub fn must_be_saved_first(&self) -> bool {
         match self {
             Event::Opened(_) | Event::Cut(..) => true,
-            Event::Changed(_) | Event::Block(_) | Event::Ended(_) | Event::Forgotten(_) => false,
+            Event::Changed(_)
+            | Event::Block(_)
+            | Event::Rested(_)
+            | Event::Resumed(_)
+            | Event::Ended(_)
+            | Event::Forgotten(_) => false,
         }
     }
 }
@@ -319,6 +334,7 @@ impl Reader {
         let mut threads = Vec::new();
         let lanes = lane_count(settings.lanes);
         let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        let rules = Rules::new(settings.rate, tasks, settings.block_bytes);
         for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
@@ -331,8 +347,9 @@ impl Reader {
                 Arc::clone(&table),
                 &names,
             );
+            let rules = rules.clone();
             let thread = thread::Builder::new().name(format!("lane-{index}"));
-            threads.push(thread.spawn(move || run_lane(uring, context, inbox))?);
+            threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);
         }
         threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
         Ok(Self { stop, wake, threads, table })
@@ -355,10 +372,10 @@ impl Reader {
         let _ = joined.await;
     }
 
-    /// For each task, how many files there are and how many of their bytes were not read yet.
+    /// How each task's files stand; a task without files is not in it.
     #[must_use]
-    pub fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
-        self.table.unread()
+    pub fn status(&self) -> HashMap<Arc<str>, Status> {
+        self.table.status()
     }
 }
 
@@ -384,11 +401,11 @@ fn probe_ring() -> io::Result<()> {
     probe.join().unwrap_or_else(|_| Err(io::Error::other("the probe for io_uring panicked")))
 }
 
-fn run_lane(uring: bool, context: Context, inbox: Arc<Inbox>) {
+fn run_lane(uring: bool, context: Context, rules: Rules, inbox: Arc<Inbox>) {
     let started = if uring {
-        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, inbox).run()))
+        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, rules, inbox).run()))
     } else {
-        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, inbox).run()))
+        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, rules, inbox).run()))
     };
     if let Err(error) = started {
         tracing::error!(error = %error, "a lane could not start; raise the limits of open files and locked memory");

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{inbox::Progress, known::Stray};
+use jiff::Timestamp;
+
+use super::{Status, known::Stray, progress::Progress};
 use crate::record::{Checkpoint, FileId};
 
 /// How far each file was read, by task; shared with the lanes, and with whoever asks how far behind reading is.
@@ -29,22 +31,29 @@ impl Table {
         Self { files: Mutex::default(), strays: Mutex::default(), wake }
     }
 
-    /// For each task, how many files there are and how many of their bytes were not read yet.
-    pub(super) fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
-        let mut unread = HashMap::new();
+    /// How each task's files stand.
+    pub(super) fn status(&self) -> HashMap<Arc<str>, Status> {
+        let now_ms = Timestamp::now().as_millisecond();
+        let mut all: HashMap<Arc<str>, Status> = HashMap::new();
         for (task, progress) in lock(&self.files).values() {
-            let sum: &mut (usize, u64) = unread.entry(Arc::clone(task)).or_default();
-            *sum = (sum.0 + 1, sum.1 + progress.unread());
+            match all.get_mut(task) {
+                Some(status) => status.add(progress, now_ms),
+                None => all.entry(Arc::clone(task)).or_default().add(progress, now_ms),
+            }
         }
-        unread
+        all
     }
 
     pub(super) fn insert(&self, id: FileId, task: &Arc<str>, progress: &Arc<Progress>) {
         lock(&self.files).insert(id, (Arc::clone(task), Arc::clone(progress)));
     }
 
-    pub(super) fn remove(&self, id: FileId) {
-        lock(&self.files).remove(&id);
+    /// Forgets a file of which nothing more will come, unless it has come back meanwhile.
+    pub(super) fn remove(&self, id: FileId, progress: &Arc<Progress>) {
+        let mut files = lock(&self.files);
+        if files.get(&id).is_some_and(|(_, known)| Arc::ptr_eq(known, progress)) {
+            files.remove(&id);
+        }
     }
 
     /// Hands over the stream of a file that lost its last name.

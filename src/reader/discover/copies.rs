@@ -27,10 +27,11 @@ use crate::{
     reader::{
         evidence::{self, Answer},
         identity,
-        inbox::{Command, Inbox, Progress, Skip},
+        inbox::{Command, Inbox, Skip},
         inflate::{self, Look},
         kin,
         known::Number,
+        progress::Progress,
     },
     record::{FileId, Place},
 };
@@ -62,7 +63,8 @@ pub(super) struct Held {
     grown: Instant,
     next: Instant,
     pause: Duration,
-    since: Instant,
+    /// When the file was made, if that is told, and when it was held: of two that agree, the older one goes first.
+    order: (i64, Instant),
 }
 
 /// A file that a held one may be a copy of.
@@ -149,10 +151,10 @@ impl Discover {
             grown: now,
             next: now,
             pause: LOOK.0,
-            since: now,
+            order: (identity::place(found.metadata).birth_ns, now),
         };
+        // It is looked at when all that was told by now has been followed: an older copy may have another name.
         self.held.insert(found.id, held);
-        self.look_at(found.id);
     }
 
     /// The files that are there under one of the names.
@@ -169,11 +171,11 @@ impl Discover {
         read.map(rival).collect()
     }
 
-    /// Looks at the held files whose time has come, those first that were held first.
+    /// Looks at the held files whose time has come, the oldest first.
     pub(super) fn look_at_held(&mut self) {
         let now = Instant::now();
-        let mut due: Vec<(Instant, FileId)> =
-            self.held.values().filter(|held| held.next <= now).map(|held| (held.since, held.id)).collect();
+        let mut due: Vec<((i64, Instant), FileId)> =
+            self.held.values().filter(|held| held.next <= now).map(|held| (held.order, held.id)).collect();
         due.sort_unstable();
         for (_, id) in due {
             self.look_at(id);
@@ -204,7 +206,10 @@ impl Discover {
         let begin = inflate::look(&held.file, true)?;
         let mut may_grow = false;
         for path in &held.originals {
-            for (number, stray) in self.known.at_path(path) {
+            // Streams that are still to end lost their files just now, one after the other, and so came their copies.
+            let mut strays: Vec<_> = self.known.at_path(path).collect();
+            strays.sort_by_key(|(number, stray)| stray.ends.map_or(Number::MAX, |_| *number));
+            for (number, stray) in strays {
                 match evidence::goes_on(&held.file, size, &begin, &stray.checkpoint)? {
                     Answer::Yes => return Ok(Verdict::GoesOn(number)),
                     Answer::NotYet => may_grow = true,
@@ -307,7 +312,7 @@ impl Discover {
             for name in tracked.names {
                 self.names.remove(&name);
             }
-            self.table.remove(held.id);
+            self.table.remove(held.id, &held.progress);
         }
     }
 

@@ -26,10 +26,11 @@ use tracing::{debug, warn};
 use self::copies::Held;
 use super::{
     Event, Settings, StartAt, identity,
-    inbox::{Assignment, Command, Inbox, Progress, Skip},
+    inbox::{Assignment, Command, Inbox, Skip},
     known::{Known, Stray},
     matcher::Matcher,
     pattern::Visit,
+    progress::Progress,
     table::Table,
     watch::{Change, Watch},
 };
@@ -155,6 +156,7 @@ impl Discover {
     pub(super) fn run(mut self) {
         self.look_at_everything();
         self.look_at_the_unseen();
+        self.look_at_held();
         self.first_walk = false;
         let mut looked = Instant::now();
         while !self.stop.is_cancelled() {
@@ -367,11 +369,12 @@ impl Discover {
         let progress = Arc::new(Progress::default());
         progress.saw_size(found.metadata.len());
         self.table.insert(found.id, found.task, &progress);
+        let task = self.tasks.iter().find(|task| task.name == *found.task);
         let tracked = Tracked {
             task: Arc::clone(found.task),
             names: Vec::new(),
             place: found.place,
-            lane: (found.id.0 % self.lanes.len() as u128) as usize,
+            lane: task.map_or(0, |task| task.lane(found.id, self.lanes.len())),
             progress,
             walk: self.walk,
             is_new,
@@ -403,7 +406,8 @@ impl Discover {
             task: Arc::clone(found.task),
             path: found.path.into(),
             place: found.place,
-            known,
+            born_ns: identity::born_ns(metadata),
+            known: known.map(Box::new),
             skip,
             unpack: task.unpack,
             reading: Arc::clone(&task.reading),
@@ -413,6 +417,8 @@ impl Discover {
         };
         self.lanes[lane].push(Command::Add(Box::new(assignment)));
         if !idle && metadata.len() > 0 {
+            // What was not read of it is as old as that at least.
+            progress.fell_behind(modified_ms);
             self.lanes[lane].wake(found.id, progress);
         }
     }

@@ -73,7 +73,6 @@ impl Discover {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.known.let_go(tracked.place);
             self.tracked.remove(&id);
-            self.table.remove(id);
         }
     }
 

@@ -25,7 +25,7 @@ impl<D: Disk> Tail<D> {
     pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
         let size = file.metadata()?.len();
         self.from.progress.saw_size(size);
-        if self.origin.is_none() {
+        if self.stream.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
             self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
@@ -59,7 +59,7 @@ impl<D: Disk> Tail<D> {
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
-                context.table.hand_over(Stray::replaced(known.clone(), 0, context.settings.copy_wait));
+                context.table.hand_over(Stray::replaced(Checkpoint::clone(known), 0, context.settings.copy_wait));
                 self.reset();
                 self.leave_to_discovery()?;
                 self.from.succession.begin()
@@ -112,7 +112,7 @@ impl<D: Disk> Tail<D> {
     /// Forgets what the file was.
     fn reset(&mut self) {
         self.close();
-        (self.origin, self.from.known, self.packed) = (None, None, None);
+        (self.stream, self.from.known, self.packed) = (None, None, None);
         (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
         self.unended = false;
         self.from.progress.restarted();
@@ -136,7 +136,8 @@ impl<D: Disk> Tail<D> {
         self.tell_changed(context).await
     }
 
-    fn set_origin(&mut self, stream: Stream) {
+    pub(super) fn set_origin(&mut self, stream: Stream) {
+        self.stream = Some(stream);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
     }

@@ -33,6 +33,7 @@ struct Bench {
     parts: Vec<(Part, usize)>,
     opened: Vec<Stream>,
     ended: Vec<Stream>,
+    resting: HashMap<Stream, u64>,
 }
 
 impl Bench {
@@ -65,10 +66,12 @@ impl Bench {
             parts: Vec::new(),
             opened: Vec::new(),
             ended: Vec::new(),
+            resting: HashMap::new(),
         }
     }
 
     fn start(&mut self, pattern: &str) {
+        self.resting.clear();
         let paths = vec![self.dir.join(pattern).to_string_lossy().into_owned()];
         let exclude = vec!["*.gz".to_owned()];
         let (start_at, ignore_older, compression) = (self.start_at, self.ignore_older, self.compression);
@@ -118,6 +121,13 @@ impl Bench {
                 let known = self.streams.get_mut(&stream).expect("opened before it was cut");
                 known.cuts.push(cut.at());
             }
+            Event::Rested(stream) => {
+                let known = self.streams.get(&stream).expect("opened before it rests");
+                assert!(self.resting.insert(stream, known.offset).is_none(), "it rests once");
+            }
+            Event::Resumed(checkpoint) => {
+                assert_eq!(self.resting.remove(&checkpoint.stream), Some(checkpoint.offset), "it goes on where it was");
+            }
             Event::Block(block) => self.take(&block),
         }
     }
@@ -125,6 +135,7 @@ impl Bench {
     fn take(&mut self, block: &Block) {
         let known = self.streams.get_mut(&block.origin.stream).expect("opened before its first block");
         assert_eq!(block.offset, known.offset, "blocks are adjacent");
+        assert!(!self.resting.contains_key(&block.origin.stream), "nothing comes of what rests");
         assert_eq!(block.text.ends_with(b"\n"), matches!(block.part, Part::Whole | Part::Last));
         known.offset += block.text.len() as u64;
         known.mark = TailMark::behind(&block.text);

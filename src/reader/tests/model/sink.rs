@@ -72,7 +72,7 @@ impl Sink {
 
     /// How many bytes there are that the reader has still to read.
     pub(super) fn unread(&self) -> u64 {
-        self.life.iter().flat_map(|life| life.reader.unread().into_values()).map(|(_, bytes)| bytes).sum()
+        self.life.iter().flat_map(|life| life.reader.status().into_values()).map(|status| status.unread_bytes).sum()
     }
 
     pub(super) fn start(&mut self) {
@@ -212,7 +212,8 @@ fn take(
 ) -> Checked {
     let first_saved = event.must_be_saved_first();
     match event {
-        Event::Opened(checkpoint) => keeper.opened(checkpoint),
+        Event::Opened(checkpoint) | Event::Resumed(checkpoint) => keeper.opened(checkpoint),
+        Event::Rested(stream) => keeper.rested(stream),
         Event::Cut(stream, cut) => keeper.cut(stream, cut),
         Event::Changed(checkpoint) => keeper.changed(checkpoint),
         Event::Ended(stream) => keeper.ended(stream),
