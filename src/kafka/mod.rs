@@ -20,10 +20,12 @@ mod held;
 mod lag;
 mod partitions;
 mod producer;
+mod progress;
 mod rebalance;
 mod settings;
 mod token;
 mod topics;
+mod vitals;
 mod voice;
 
 pub use access::Mechanism;

@@ -25,7 +25,7 @@ use rdkafka::{
 use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, voice};
+use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals, voice};
 use crate::metrics::{self, list};
 
 /// How long the role may take to settle and commit before partitions go. Well below `max.poll.interval.ms`
@@ -71,6 +71,7 @@ pub(super) struct Context {
     pub(super) paused: AtomicBool,
     pub(super) trouble: watch::Sender<Option<KafkaError>>,
     lag: Lag,
+    vitals: Vitals,
     servers: String,
     tokens: Tokens,
     greeting: Greeting,
@@ -87,7 +88,17 @@ impl Context {
         let (servers, tokens) = (settings.bootstrap_servers.clone(), Tokens::of(settings));
         let greeting = Greeting::of(settings);
         let (ours, paused, trouble) = (Mutex::default(), AtomicBool::new(false), watch::Sender::new(None));
-        Self { changes, ours, paused, trouble, lag: Lag::default(), servers, tokens, greeting }
+        Self {
+            changes,
+            ours,
+            paused,
+            trouble,
+            lag: Lag::default(),
+            vitals: Vitals::of("consumer"),
+            servers,
+            tokens,
+            greeting,
+        }
     }
 
     /// The topic's shared name and the partition's present number; none if the partition isn't ours (any more).
@@ -200,6 +211,11 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.vitals.show(&statistics);
+        // Where no records come, nothing else tells that the brokers are back.
+        if vitals::is_any_up(&statistics) && statistics.cgrp.as_ref().is_some_and(|group| group.state == "up") {
+            self.note_success();
+        }
         self.lag.show(&statistics, |topic, partition| self.assignment(topic, partition).is_some());
     }
 }

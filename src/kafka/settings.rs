@@ -133,6 +133,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.type", "none"),
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "100000"),
+    ("statistics.interval.ms", "5000"),
     ("retry.backoff.max.ms", "5000"),
 ];
 

@@ -6,6 +6,7 @@ mod rig;
 mod dead_letters; // documents that can't be indexed
 mod input; // files that are not as they should be
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
+mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
 mod local; // `logdrive up`: no Kafka, its API and its page
 mod operations;
