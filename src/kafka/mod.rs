@@ -23,15 +23,17 @@ mod producer;
 mod progress;
 mod rebalance;
 mod settings;
+mod start;
 mod token;
 mod topics;
 mod vitals;
 mod voice;
 
 pub use access::Mechanism;
-pub use consumer::{Committer, Consumer, Event, Record};
+pub use consumer::{Committer, Consumer, Event, Membership, Record};
 pub use error::KafkaError;
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
 pub use rebalance::{Assignment, AssignmentId, Release};
 pub use settings::Settings;
+pub use start::StartFrom;
 pub use topics::{NewTopic, Topic, check, create, describe};

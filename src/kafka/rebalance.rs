@@ -25,7 +25,9 @@ use rdkafka::{
 use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals, voice};
+use super::{
+    KafkaError, Settings, StartFrom, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals, voice,
+};
 use crate::metrics::{self, list};
 
 /// How long the role may take to settle and commit before partitions go. Well below `max.poll.interval.ms`
@@ -75,6 +77,7 @@ pub(super) struct Context {
     servers: String,
     tokens: Tokens,
     greeting: Greeting,
+    start_from: StartFrom,
 }
 
 #[derive(Default)]
@@ -84,7 +87,7 @@ struct Ours {
 }
 
 impl Context {
-    pub(super) fn new(changes: Sender<Change>, settings: &Settings) -> Self {
+    pub(super) fn new(changes: Sender<Change>, settings: &Settings, start_from: StartFrom) -> Self {
         let (servers, tokens) = (settings.bootstrap_servers.clone(), Tokens::of(settings));
         let greeting = Greeting::of(settings);
         let (ours, paused, trouble) = (Mutex::default(), AtomicBool::new(false), watch::Sender::new(None));
@@ -223,7 +226,10 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(partitions) => self.assigned(partitions),
+            Rebalance::Assign(partitions) => {
+                self.start_from.apply(consumer, partitions);
+                self.assigned(partitions);
+            }
             Rebalance::Revoke(partitions) => self.revoked(partitions, consumer.assignment_lost()),
             Rebalance::Error(error) => warn!(%error, "the consumer group could not be balanced"),
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use serde::Deserialize;
 
-use super::{KafkaError, Mechanism, access};
+use super::{KafkaError, Mechanism, Membership, access};
 use crate::record::Secret;
 
 /// How to reach Kafka.
@@ -115,6 +115,8 @@ const FIXED: &[(&[&str], &str)] = &[
         "an offset is committed only when its documents are in the store",
     ),
     (&["group.id"], "the consumer group belongs in transfer.group"),
+    (&["group.instance.id"], "the member's own name belongs in transfer.member"),
+    (&["auto.offset.reset"], "where a new group begins belongs in transfer.start_from"),
     (&["enable.partition.eof", "log.queue"], "the program relies on its own value"),
 ];
 
@@ -147,7 +149,6 @@ const PRODUCER_FIXED: &[(&str, &str)] =
 /// Assignment is eager: all partitions are settled and given up before any is given out, the order of events that
 /// is easiest to be sure of.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    ("auto.offset.reset", "earliest"),
     ("partition.assignment.strategy", "roundrobin"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "16777216"),
@@ -181,10 +182,14 @@ impl Settings {
         self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)
     }
 
-    /// The configuration of a consumer in `group`.
-    pub(super) fn consumer(&self, group: &str) -> Result<ClientConfig, KafkaError> {
+    /// The configuration of a member of a group.
+    pub(super) fn consumer(&self, membership: &Membership<'_>) -> Result<ClientConfig, KafkaError> {
         let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &self.access()?)?;
-        config.set("group.id", group);
+        config.set("group.id", membership.group);
+        if let Some(member) = membership.member {
+            config.set("group.instance.id", member);
+        }
+        config.set("auto.offset.reset", membership.start_from.reset());
         Ok(config)
     }
 
@@ -274,7 +279,7 @@ mod tests {
     fn the_user_decides_what_is_not_fixed() {
         let config = with("linger.ms", "20").producer().expect("accepted");
         assert_eq!((config.get("linger.ms"), config.get("acks")), (Some("20"), Some("all")));
-        assert_eq!(with("auto.offset.reset", "latest").validate(), Ok(()));
+        assert_eq!(with("session.timeout.ms", "30000").validate(), Ok(()));
     }
 
     #[test]
