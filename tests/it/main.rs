@@ -9,6 +9,7 @@ mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
 mod input; // files that are not as they should be
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
+mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
 mod local; // `logdrive up`: no Kafka, its API and its page
 mod operations;
