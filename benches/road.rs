@@ -57,7 +57,8 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
                     settle(&mut keeper, batch);
                 }
             }
-            Event::Changed(_) | Event::Cut(..) | Event::Ended(_) => (),
+            Event::Resumed(checkpoint) => keeper.opened(checkpoint),
+            Event::Changed(_) | Event::Cut(..) | Event::Rested(_) | Event::Ended(_) | Event::Forgotten(_) => (),
         }
     }
     if let Some(batch) = batcher.seal() {

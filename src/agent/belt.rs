@@ -14,8 +14,8 @@ use crate::{
     checkpoint::Keeper,
     config::Agent,
     kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
-    metrics::{self, Counter, Gauge, list},
-    reader::Event,
+    metrics::{self, Counter, list},
+    reader::{Event, Status},
     record::{Block, Permit, Span, Stream, TailMark},
 };
 
@@ -44,7 +44,6 @@ struct Lane {
     in_flight: u64,
     acknowledged_bytes: Counter,
     acknowledged_lines: Counter,
-    unread: Gauge,
 }
 
 /// Everything between the reader and Kafka.
@@ -107,10 +106,12 @@ impl Belt {
     /// Takes over what the reader tells.
     pub(super) fn take(&mut self, event: Event) {
         match event {
-            Event::Opened(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Opened(checkpoint) | Event::Resumed(checkpoint) => self.keeper.opened(checkpoint),
+            Event::Rested(stream) => self.keeper.rested(stream),
             Event::Changed(checkpoint) => self.keeper.changed(checkpoint),
             Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),
+            Event::Forgotten(stream) => self.keeper.forgotten(stream),
             Event::Block(block) => {
                 // Before this block is under way too.
                 if self.routes.is_pinned() {
@@ -224,10 +225,16 @@ impl Belt {
         let Ticket { account, lines, text_bytes, permit } = ticket;
         let task = Arc::clone(&account.task);
         // Its spans stay with the account, which the halves share.
-        let batch = Batch { packed, spans: account.spans.clone(), task, lines, text_bytes, permit };
+        let batch = Batch { packed, spans: account.spans.clone(), task: Arc::clone(&task), lines, text_bytes, permit };
         let whole = match error {
             KafkaError::TooLarge { .. } => match batcher::split(batch) {
                 Split::Halves(halves) => {
+                    // Parts of a line that was one until now count as those that the reader makes.
+                    let parts = halves.iter().map(|half| half.lines).sum::<u64>().saturating_sub(lines);
+                    if parts > 0 {
+                        metrics::counter(&list::READ_LINES, &[&task]).increment(parts);
+                        metrics::counter(&list::CUT_LINES, &[&task, "too_large"]).increment(2);
+                    }
                     for half in *halves {
                         let (lines, text_bytes) = (half.lines, half.text_bytes);
                         let ticket = Ticket { account: Arc::clone(&account), lines, text_bytes, permit: half.permit };
@@ -245,12 +252,11 @@ impl Belt {
         self.refused.push_back((Instant::now() + REFUSED_AGAIN, again));
     }
 
-    /// Sets the metrics of how far behind each task is: what was not read, and what was and is not safe.
-    pub(super) fn report(&self, unread: &HashMap<Arc<str>, (usize, u64)>) {
+    /// Sets the metrics of how each task's files stand, and how far behind it is: what was not read, and what was
+    /// and is not safe.
+    pub(super) fn report(&self, status: &HashMap<Arc<str>, Status>) {
         for (task, lane) in &self.tasks {
-            let (files, bytes) = unread.get(task).copied().unwrap_or_default();
-            lane.unread.set((bytes + lane.in_flight) as f64);
-            metrics::gauge(&list::FILES, &[task, "followed"]).set(files as f64);
+            status.get(task).copied().unwrap_or_default().report(task, lane.in_flight);
         }
     }
 }
@@ -262,7 +268,6 @@ impl Lane {
             in_flight: 0,
             acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[task]),
             acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[task]),
-            unread: metrics::gauge(&list::UNREAD_BYTES, &[task]),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Wires {
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            belt.report(&self.reader.unread());
+            belt.report(&self.reader.status());
         }
     }
 

@@ -11,24 +11,34 @@ use crate::{
     splitter,
 };
 
+/// A line, or a part of one, that is not longer than this is not cut; no broker's limit is that low.
+const CUT_BYTES_MIN: usize = 64 * 1024;
+
 /// What became of a batch that was to be split.
 #[derive(Debug)]
 pub enum Split {
     /// The text of the first half comes before the text of the second. Together their spans cover what the spans
     /// of the batch covered, and one of those may have been cut in two.
     Halves(Box<[Batch; 2]>),
-    /// The batch is a single unit, mostly a line, or a single part of a line, and can't be split.
+    /// The batch is a short line, or a message of several lines, and can't be split.
     Line(Box<Batch>),
 }
 
-/// Splits `batch` between two units, as near to the middle of its text as there is an end of one before it.
+/// The segments of the first half of a text, and those of the second.
+type Halves = (Vec<Segment>, Vec<Segment>);
+
+/// Splits `batch` between two units, as near to the middle of its text as there is an end of one before it. A single
+/// long line, or part of one, becomes two parts, always the same ones.
 #[must_use]
 pub fn split(batch: Batch) -> Split {
     let mut text = Vec::with_capacity(batch.text_bytes as usize);
     let meta = frame::decode(|name| batch.packed.header(name), &batch.packed.value, &mut text)
         .expect("the record was packed by this process and is still in its memory");
-    let Some(at) = middle(&meta, &text) else { return Split::Line(Box::new(batch)) };
-    let (first_segments, second_segments) = divide(&meta.segments, &text, at as u64);
+    let divided = match middle(&meta, &text) {
+        Some(at) => Some((at, divide(&meta.segments, &text, at as u64))),
+        None => cut_line(&meta.segments, &text),
+    };
+    let Some((at, (first_segments, second_segments))) = divided else { return Split::Line(Box::new(batch)) };
     let Batch { task, mut permit, packed, .. } = batch;
     let share = permit.split(packed.value.len() / 2);
     drop(packed);
@@ -66,7 +76,7 @@ fn unit_ends(segment: &Segment, piece: &[u8], start: usize, ends: &mut Vec<usize
 }
 
 /// The segments of the text before `at`, and those of the text from `at` on.
-fn divide(segments: &[Segment], text: &[u8], at: u64) -> (Vec<Segment>, Vec<Segment>) {
+fn divide(segments: &[Segment], text: &[u8], at: u64) -> Halves {
     let (mut first, mut second, mut start) = (Vec::new(), Vec::new(), 0);
     for segment in segments {
         let end = start + segment.bytes;
@@ -87,6 +97,25 @@ fn divide(segments: &[Segment], text: &[u8], at: u64) -> (Vec<Segment>, Vec<Segm
         start = end;
     }
     (first, second)
+}
+
+/// Two parts of a long line, or of a part of one, and where the text of the second begins.
+fn cut_line(segments: &[Segment], text: &[u8]) -> Option<(usize, Halves)> {
+    let [segment] = segments else { return None };
+    if text.len() <= CUT_BYTES_MIN || !segment.messages.is_plain() {
+        return None;
+    }
+    let (before, behind) = match segment.part {
+        Part::Whole => (Part::First, Part::Last),
+        Part::First => (Part::First, Part::Middle),
+        Part::Middle => (Part::Middle, Part::Middle),
+        Part::Last => (Part::Middle, Part::Last),
+    };
+    // Not within a character of any charset whose characters have a fixed width.
+    let at = (text.len() / 2) & !3;
+    let (offset, bytes) = (segment.offset + at as u64, segment.bytes - at as u64);
+    let first = Segment { bytes: at as u64, part: before, ..segment.clone() };
+    Some((at, (vec![first], vec![Segment { offset, bytes, part: behind, ..segment.clone() }])))
 }
 
 fn half(meta: &Meta, segments: Vec<Segment>, text: &[u8], task: &Arc<str>, permit: Permit) -> Batch {

@@ -387,6 +387,37 @@ fn text_that_can_not_be_compressed_fits_a_record_of_the_default_size() {
 }
 
 #[test]
+fn a_long_line_that_no_broker_takes_becomes_parts_that_are_always_the_same() {
+    let line = [vec![b'x'; (1 << 20) - 1], b"\n".to_vec()].concat();
+    for (part, parts) in [
+        (Part::Whole, [Part::First, Part::Last]),
+        (Part::First, [Part::First, Part::Middle]),
+        (Part::Middle, [Part::Middle, Part::Middle]),
+        (Part::Last, [Part::Middle, Part::Last]),
+    ] {
+        let is_ended = matches!(part, Part::Whole | Part::Last);
+        let text = if is_ended { &line[..] } else { &line[..line.len() - 1] };
+        let mut batcher = batcher(960 << 10);
+        assert!(batcher.push(block(1, 70, text, part), Instant::now()).is_empty());
+        let Some(Split::Halves(halves)) = batcher.seal().map(split) else { panic!("it is long enough") };
+        let mut offset = 70;
+        for (half, part) in halves.iter().zip(parts) {
+            let (meta, piece) = unpack(&half.packed).expect("its own packing");
+            let [segment] = &meta.segments[..] else { panic!("one part") };
+            assert_eq!((segment.part, segment.offset, half.lines), (part, offset, 1));
+            assert_eq!((half.spans[0].start, half.spans[0].end), (offset, offset + piece.len() as u64));
+            assert_eq!(half.spans[0].mark.in_line, !piece.ends_with(b"\n"));
+            offset = half.spans[0].end;
+        }
+        assert_eq!(offset, 70 + text.len() as u64);
+    }
+    let short = block(1, 0, &line[line.len() - 60_000..], Part::Whole);
+    let mut batcher = batcher(960 << 10);
+    assert!(batcher.push(short, Instant::now()).is_empty());
+    assert!(matches!(split(batcher.seal().expect("it holds something")), Split::Line(_)));
+}
+
+#[test]
 fn a_batch_is_sealed_by_age_by_the_number_of_its_segments_and_for_another_task() {
     let (mut batcher, start) = (batcher(1 << 20), Instant::now());
     assert!(batcher.push(block(1, 0, b"a\n", Part::Whole), start).is_empty());

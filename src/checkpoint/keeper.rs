@@ -14,18 +14,20 @@ pub struct Due {
     pub checkpoints: Vec<Checkpoint>,
     /// Streams of which nothing more will come and everything is safe.
     pub finished: Vec<Stream>,
+    /// Streams whose files are gone for so long that nothing of them is remembered any more.
+    pub forgotten: Vec<Stream>,
 }
 
 impl Due {
     /// Whether there is nothing to save.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.checkpoints.is_empty() && self.finished.is_empty()
+        self.checkpoints.is_empty() && self.finished.is_empty() && self.forgotten.is_empty()
     }
 }
 
 /// Turns settled spans into checkpoints. It holds one entry for each stream that is read, and drops it when the
-/// stream has ended and everything of it is settled.
+/// stream rests or has ended, and everything of it is settled.
 #[derive(Debug, Default)]
 pub struct Keeper {
     ledger: Ledger<Stream, TailMark>,
@@ -35,6 +37,9 @@ pub struct Keeper {
     /// Streams whose evidence (path, head) changed since the last [`Keeper::due`].
     changed: HashSet<Stream>,
     ended: HashSet<Stream>,
+    /// Streams that are forgotten when all of them is settled, until they are opened again.
+    resting: HashSet<Stream>,
+    forgotten: HashSet<Stream>,
 }
 
 impl Keeper {
@@ -43,6 +48,7 @@ impl Keeper {
     pub fn opened(&mut self, checkpoint: Checkpoint) {
         let stream = checkpoint.stream;
         self.ended.remove(&stream);
+        self.resting.remove(&stream);
         match (self.ledger.safe_to(stream), self.ledger.next(stream)) {
             (Some(_), Some(next)) if next == checkpoint.offset => self.changed(checkpoint),
             (safe, _) => {
@@ -74,6 +80,18 @@ impl Keeper {
     /// Notes that nothing more will come of a stream.
     pub fn ended(&mut self, stream: Stream) {
         self.ended.insert(stream);
+    }
+
+    /// Notes that nothing more will come of a stream until it is opened again, where it was left.
+    pub fn rested(&mut self, stream: Stream) {
+        self.resting.insert(stream);
+    }
+
+    /// Notes that a stream's file is gone for good. One that is open is not forgotten: it came back.
+    pub fn forgotten(&mut self, stream: Stream) {
+        if !self.known.contains_key(&stream) {
+            self.forgotten.insert(stream);
+        }
     }
 
     /// Notes that a span is under way.
@@ -126,14 +144,23 @@ impl Keeper {
             known.updated_ms = now;
             Some(known.clone())
         });
-        Due { checkpoints: checkpoints.collect(), finished: self.forget_finished() }
+        let checkpoints = checkpoints.collect();
+        let (known, forgotten) = (&self.known, &mut self.forgotten);
+        let forgotten = forgotten.drain().filter(|stream| !known.contains_key(stream)).collect();
+        let due = Due { checkpoints, finished: self.forget_finished(), forgotten };
+        self.forget_resting();
+        due
     }
 
     /// Marks what could not be saved as due again.
     pub fn still_due(&mut self, unsaved: Due) {
         self.ended.extend(&unsaved.finished);
+        self.forgotten.extend(&unsaved.forgotten);
         for checkpoint in unsaved.checkpoints {
             self.changed.insert(checkpoint.stream);
+            if self.ledger.safe_to(checkpoint.stream).is_none() {
+                self.resting.insert(checkpoint.stream);
+            }
             // What has ended since was forgotten, and what is known has newer evidence.
             self.known.entry(checkpoint.stream).or_insert(checkpoint);
         }
@@ -150,13 +177,26 @@ impl Keeper {
         self.ledger.sources().filter_map(|stream| self.ledger.safe_to(stream).map(|to| (stream, to)))
     }
 
+    /// Forgets the streams that rest, as what is due of them was handed over to be saved.
+    fn forget_resting(&mut self) {
+        let ledger = &self.ledger;
+        let settled: Vec<Stream> = self.resting.extract_if(|stream| ledger.is_settled(*stream)).collect();
+        for stream in settled {
+            self.forget(stream);
+        }
+    }
+
+    fn forget(&mut self, stream: Stream) {
+        self.ledger.close(stream);
+        self.known.remove(&stream);
+        self.cuts.remove(&stream);
+    }
+
     fn forget_finished(&mut self) -> Vec<Stream> {
         let ledger = &self.ledger;
         let finished: Vec<Stream> = self.ended.extract_if(|stream| ledger.is_settled(*stream)).collect();
         for stream in &finished {
-            self.ledger.close(*stream);
-            self.known.remove(stream);
-            self.cuts.remove(stream);
+            self.forget(*stream);
         }
         finished
     }
@@ -226,6 +266,28 @@ mod tests {
         assert!(keeper.due().is_empty(), "it has not ended, and the first bytes are not safe");
         keeper.settle(&span(0, 5)).expect("under way");
         assert_eq!(keeper.due().checkpoints[0].offset, 9);
+    }
+
+    #[test]
+    fn a_stream_that_rests_is_saved_and_forgotten_and_goes_on_where_it_was_left() {
+        let mut keeper = Keeper::default();
+        keeper.opened(checkpoint(0));
+        let stream = checkpoint(0).stream;
+        let span = |start, end| Span { source: stream, start, end, mark: TailMark::default() };
+        keeper.take(&span(0, 5)).expect("adjacent");
+        keeper.rested(stream);
+        keeper.due();
+        assert_eq!(keeper.safe().count(), 1, "not all of it is settled");
+        keeper.settle(&span(0, 5)).expect("still known");
+        let due = keeper.due();
+        assert_eq!((due.checkpoints[0].offset, keeper.safe().count(), keeper.known.len()), (5, 0, 0));
+        keeper.still_due(due);
+        let again = keeper.due();
+        assert_eq!((again.checkpoints[0].offset, keeper.known.len()), (5, 0), "what could not be saved is due again");
+        keeper.opened(checkpoint(5));
+        keeper.take(&span(5, 9)).expect("adjacent");
+        keeper.due();
+        assert_eq!(keeper.safe().collect::<Vec<_>>(), [(stream, 5)]);
     }
 
     #[test]

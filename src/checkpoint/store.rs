@@ -258,7 +258,7 @@ impl Store {
     /// # Errors
     /// If they could not be saved, which a full disk does; the next call tries everything anew.
     pub fn commit(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
-        self.write(checkpoints, &[])
+        self.save(&Due { checkpoints: checkpoints.to_vec(), ..Due::default() })
     }
 
     /// Saves what is due, all or none. A finished stream leaves the store when a newer generation of its file is in
@@ -267,7 +267,21 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub fn save(&self, due: &Due) -> Result<(), StoreError> {
-        self.write(&due.checkpoints, &due.finished)
+        self.inner().change(|door, batch| {
+            for checkpoint in &due.checkpoints {
+                batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
+            }
+            for stream in &due.finished {
+                let newer = |known: &Checkpoint| {
+                    known.stream.file == stream.file && known.stream.generation > stream.generation
+                };
+                if due.checkpoints.iter().any(newer) || door.has_newer(*stream)? {
+                    batch.remove(&seal::key(*stream));
+                }
+            }
+            due.forgotten.iter().for_each(|stream| batch.remove(&seal::key(*stream)));
+            Ok(())
+        })
     }
 
     /// Forgets exactly `streams`; those that are not known do no harm.
@@ -277,23 +291,6 @@ impl Store {
     pub fn forget(&self, streams: &[Stream]) -> Result<(), StoreError> {
         self.inner().change(|_, batch| {
             streams.iter().for_each(|stream| batch.remove(&seal::key(*stream)));
-            Ok(())
-        })
-    }
-
-    fn write(&self, checkpoints: &[Checkpoint], finished: &[Stream]) -> Result<(), StoreError> {
-        self.inner().change(|door, batch| {
-            for checkpoint in checkpoints {
-                batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
-            }
-            for stream in finished {
-                let newer = |known: &Checkpoint| {
-                    known.stream.file == stream.file && known.stream.generation > stream.generation
-                };
-                if checkpoints.iter().any(newer) || door.has_newer(*stream)? {
-                    batch.remove(&seal::key(*stream));
-                }
-            }
             Ok(())
         })
     }

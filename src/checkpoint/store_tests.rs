@@ -67,7 +67,7 @@ fn a_finished_stream_leaves_the_store_when_a_newer_generation_is_in_it_and_not_b
     let save = |checkpoints: &[&Checkpoint], finished: &[&Checkpoint]| {
         let checkpoints = checkpoints.iter().copied().cloned().collect();
         let finished = finished.iter().map(|checkpoint| checkpoint.stream).collect();
-        store.save(&Due { checkpoints, finished }).expect("saved");
+        store.save(&Due { checkpoints, finished, ..Due::default() }).expect("saved");
     };
     let (old, new, newest) = (checkpoint(1, 0, 9), checkpoint(1, 1, 5), checkpoint(1, u32::MAX, 1));
     save(&[&old], &[&old]);

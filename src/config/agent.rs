@@ -91,7 +91,7 @@ pub struct Task {
     /// The most that is read in a second; none means no limit.
     #[serde(default)]
     pub rate: Option<Rate>,
-    /// Whether older files are read to their ends before newer ones.
+    /// Whether older files are read to their ends before newer ones, of those that can be open at once.
     #[serde(default)]
     pub oldest_first: bool,
     /// Whether compressed files, known by their first bytes, are read as the text that they hold.

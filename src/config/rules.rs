@@ -40,6 +40,9 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
 /// The most that one budget can hold: what a permit's 32 bits can.
 const IN_FLIGHT_MAX: ByteSize = ByteSize(u32::MAX as u64);
 
+/// A file that comes back within this time is not to be read again.
+const FORGET_AFTER_MIN: Duration = Duration::from_secs(3600);
+
 /// A shorter limit would cut ordinary lines.
 const LINE_BYTES_MIN: ByteSize = ByteSize::kib(1);
 
@@ -79,6 +82,13 @@ fn agent(agent: &Agent, broken: &mut Broken) {
         let what = format!("agent.open_files_max is {}, less than {OPEN_FILES_MIN}", agent.open_files_max);
         broken.add("agent.open_files_max", what, "files would mostly wait for each other; the default is 1024");
     }
+    if agent.forget_after < FORGET_AFTER_MIN {
+        broken.add(
+            "agent.forget_after",
+            "agent.forget_after is less than 1h",
+            "a file that rotation brings back by then would be read again; the default is \"168h\"",
+        );
+    }
     let mut names = HashMap::new();
     for (index, one) in agent.tasks.iter().enumerate() {
         let path = format!("agent.tasks.{index}");
@@ -112,6 +122,13 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
                 );
             }
         }
+    }
+    if task.ignore_older.is_some_and(|age| age < PERIOD_MIN) {
+        broken.add(
+            &format!("{path}.ignore_older"),
+            "ignore_older is less than 100ms",
+            "no file would be read from its beginning; write a longer time, such as \"24h\", or leave it out",
+        );
     }
     topic(&task.topic, &format!("{path}.topic"), broken);
     if task.encoding == Encoding::Lines {

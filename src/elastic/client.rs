@@ -1,11 +1,11 @@
 //! The connection: requests go to the servers in turn, and to the next one where one can't be reached.
 
 use std::{
-    fmt,
+    fmt, io,
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,13 +20,20 @@ use elasticsearch::{
         transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
     },
 };
+use futures::future::select_ok;
 use serde_json::Value;
+use tokio::{net::TcpStream, time::timeout};
 
-use super::{ElasticError, Server, Settings, error::cut};
-use crate::record::Secret;
+use super::{
+    ElasticError, Server, Settings,
+    credentials::{credentials, refuse},
+    error::cut,
+};
 
-/// A server that could not be reached is passed over for so long, while another can be.
+/// A server that could not be reached is passed over for so long, while another can be; twice as long each time.
 const PASS_OVER_MS: u64 = 5_000;
+/// The longest time for which a server is passed over.
+const PASS_OVER_MS_MAX: u64 = 60_000;
 
 /// A connection to one cluster. Cheap to clone; clones share their connections.
 ///
@@ -41,6 +48,7 @@ struct Shared {
     nodes: Vec<Node>,
     next: AtomicUsize,
     started: Instant,
+    connect_timeout: Duration,
     timeout: Duration,
 }
 
@@ -49,7 +57,13 @@ struct Node {
     /// Without credentials; they are refused in urls.
     url: String,
     transport: Transport,
-    /// Milliseconds since `started` until which this server is passed over.
+    /// Where to dial it; none if a proxy does.
+    address: Option<(String, u16)>,
+    /// Whether it answered the last request; if not it is dialled first, so that one that swallows everything
+    /// costs no more than `connect_timeout`.
+    is_up: AtomicBool,
+    /// How long it is passed over the next time, and until when it is now, in milliseconds since `started`.
+    pass_over_ms: AtomicU64,
     passed_over_until_ms: AtomicU64,
 }
 
@@ -79,6 +93,7 @@ impl Client {
             nodes: nodes.collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),
             started: Instant::now(),
+            connect_timeout: settings.connect_timeout,
             timeout: settings.request_timeout,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -136,15 +151,13 @@ impl Client {
         let mut last_error = None;
         for node in self.shared.in_turn() {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.clone())]);
-            match node.request(method, &path, headers, body.clone()).await {
+            match self.shared.ask(node, method, &path, headers, body.clone()).await {
                 Ok(answer) => {
-                    node.passed_over_until_ms.store(0, Ordering::Relaxed);
+                    node.answered();
                     return Ok(answer);
                 }
                 Err(error) => {
-                    let error = ElasticError::from_transport(&node.url, self.shared.timeout.as_secs(), &error);
-                    let until = self.shared.now_ms() + PASS_OVER_MS;
-                    node.passed_over_until_ms.store(until, Ordering::Relaxed);
+                    node.pass_over(self.shared.now_ms());
                     if matches!(error, ElasticError::Timeout { .. }) {
                         return Err(error);
                     }
@@ -167,6 +180,20 @@ impl Shared {
         let mut nodes: Vec<&Node> = self.nodes[first..].iter().chain(&self.nodes[..first]).collect();
         nodes.sort_by_key(|node| node.passed_over_until_ms.load(Ordering::Relaxed) > now_ms);
         nodes.into_iter()
+    }
+
+    /// Asks one server, which is dialled first if it isn't known to be up.
+    async fn ask(
+        &self,
+        node: &Node,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Answer, ElasticError> {
+        node.dial(self.connect_timeout).await?;
+        let answer = node.request(method, path, headers, body).await;
+        answer.map_err(|error| ElasticError::from_transport(&node.url, self.timeout.as_secs(), &error))
     }
 
     fn now_ms(&self) -> u64 {
@@ -199,8 +226,37 @@ impl Node {
             builder = builder.cert_validation(CertificateValidation::Full(authority(path)?));
         }
         let transport = builder.build().map_err(|error| refuse("urls", &format!("can't be used: {error}")))?;
+        let address = if is_this_machine(&url) || !is_proxied() { address(&url) } else { None };
         let url = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { url, transport, passed_over_until_ms: AtomicU64::new(0) })
+        let (is_up, pass_over_ms) = (AtomicBool::new(false), AtomicU64::new(PASS_OVER_MS));
+        Ok(Self { url, transport, address, is_up, pass_over_ms, passed_over_until_ms: AtomicU64::new(0) })
+    }
+
+    /// Sees to it that the server takes connections, unless it answered the last request.
+    async fn dial(&self, limit: Duration) -> Result<(), ElasticError> {
+        let Some((host, port)) = &self.address else { return Ok(()) };
+        if self.is_up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match timeout(limit, connect(host, *port)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ElasticError::unreachable(&self.url, &error)),
+            Err(_) => Err(ElasticError::silent(&self.url, limit)),
+        }
+    }
+
+    fn answered(&self) {
+        self.is_up.store(true, Ordering::Relaxed);
+        self.pass_over_ms.store(PASS_OVER_MS, Ordering::Relaxed);
+        self.passed_over_until_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Several requests may fail together: then the time in which it is passed over grows a little faster.
+    fn pass_over(&self, now_ms: u64) {
+        self.is_up.store(false, Ordering::Relaxed);
+        let pass_over_ms = self.pass_over_ms.load(Ordering::Relaxed);
+        self.pass_over_ms.store((pass_over_ms * 2).min(PASS_OVER_MS_MAX), Ordering::Relaxed);
+        self.passed_over_until_ms.store(now_ms + pass_over_ms, Ordering::Relaxed);
     }
 
     async fn request(
@@ -273,45 +329,38 @@ fn full_reason(error: &Value) -> String {
     parts.join(": ")
 }
 
-fn credentials(settings: &Settings) -> Result<Option<Credentials>, ElasticError> {
-    let password =
-        Secret::from_value_or_file("password", settings.password.as_ref(), settings.password_file.as_deref())?;
-    let api_key = Secret::from_value_or_file("api_key", settings.api_key.as_ref(), settings.api_key_file.as_deref())?;
-    match (&settings.username, password, api_key) {
-        (None, None, None) => Ok(None),
-        (Some(username), Some(password), None) => {
-            Ok(Some(Credentials::Basic(username.clone(), password.expose().to_owned())))
-        }
-        (None, None, Some(key)) => {
-            if let Some((id, key)) = key.expose().split_once(':') {
-                return Ok(Some(Credentials::ApiKey(id.to_owned(), key.to_owned())));
-            }
-            // It becomes a header as it is.
-            if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(refuse("api_key", "is neither the server's `encoded` form nor `id:key`"));
-            }
-            Ok(Some(Credentials::EncodedApiKey(key.expose().to_owned())))
-        }
-        (_, _, Some(_)) => Err(refuse("api_key", "stands beside a username or password; use one or the other")),
-        (Some(_), None, None) => Err(refuse("username", "has no password; add password or password_file")),
-        (None, Some(_), None) => Err(refuse("password", "has no username; add username")),
-    }
-}
-
 fn authority(path: &std::path::Path) -> Result<Certificate, ElasticError> {
     let unusable = |error: &dyn fmt::Display| refuse("ca_file", &format!("{} can't be used: {error}", path.display()));
     let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
     Certificate::from_pem(&pem).map_err(|error| unusable(&error))
 }
 
+/// Host and port; an IPv6 address without its brackets.
+fn address(url: &Url) -> Option<(String, u16)> {
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), url.port_or_known_default()?))
+}
+
+/// Connects to any of the host's addresses: one that swallows everything must not hide another that works.
+async fn connect(host: &str, port: u16) -> io::Result<()> {
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::other("the lookup of its name gives no address"));
+    }
+    select_ok(addresses.into_iter().map(|address| Box::pin(TcpStream::connect(address)))).await.map(drop)
+}
+
+/// Whether the environment names a proxy for the way out.
+fn is_proxied() -> bool {
+    ["http_proxy", "https_proxy", "all_proxy"]
+        .into_iter()
+        .any(|name| [name.to_owned(), name.to_uppercase()].into_iter().any(|name| std::env::var_os(name).is_some()))
+}
+
 fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn refuse(setting: &'static str, reason: &str) -> ElasticError {
-    ElasticError::Settings { setting, reason: reason.to_owned() }
 }
 
 /// The path as the transport can join it to a URL: with `:` escaped, which would end a scheme (`remote:index/_search`).
@@ -326,16 +375,20 @@ fn without_parameters(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::time::Duration;
 
-    use super::{Client, Secret, Settings, full_reason, joinable};
+    use serde_json::json;
+    use tokio::net::TcpStream;
+
+    use super::{Client, ElasticError, Settings, Url, address, full_reason, joinable};
+    use crate::record::Secret;
 
     fn refusal(settings: &Settings) -> String {
         Client::new(settings).unwrap_err().to_string()
     }
 
     #[test]
-    fn credentials_are_whole_or_refused_and_never_shown() {
+    fn a_secret_is_never_shown() {
         let user = Settings {
             username: Some("ada".to_owned()),
             password: Some(Secret::from("hunter2")),
@@ -343,14 +396,6 @@ mod tests {
         };
         let shown = format!("{user:?} {:?}", Client::new(&user).unwrap());
         assert!(shown.contains("ada") && shown.contains("127.0.0.1:9200") && !shown.contains("hunter2"), "{shown}");
-
-        assert!(refusal(&Settings { password: None, ..user.clone() }).contains("username has no password"));
-        assert!(refusal(&Settings { username: None, ..user.clone() }).contains("password has no username"));
-        let key = |key: &str| Settings { api_key: Some(Secret::from(key)), ..Settings::default() };
-        assert!(Client::new(&key("abc=")).is_ok() && Client::new(&key("id:key")).is_ok());
-        let broken = refusal(&key("hunter2\nx"));
-        assert!(broken.contains("api_key") && !broken.contains("hunter2"));
-        assert!(refusal(&Settings { api_key: Some(Secret::from("abc=")), ..user }).contains("one or the other"));
     }
 
     #[test]
@@ -381,6 +426,37 @@ mod tests {
         assert_eq!(full_reason(&bare), "all shards failed: no_shard_available_action_exception");
         assert_eq!(full_reason(&json!({ "type": "x", "reason": "same", "caused_by": { "reason": "same" } })), "same");
         assert_eq!(full_reason(&json!(null)), "");
+    }
+
+    #[test]
+    fn a_server_is_dialled_where_its_url_says() {
+        let dialled = |url: &str| address(&Url::parse(url).unwrap());
+        assert_eq!(dialled("https://es.example/path"), Some(("es.example".to_owned(), 443)));
+        assert_eq!(dialled("http://[::1]:9200"), Some(("::1".to_owned(), 9200)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_no_connection_is_given_up_before_the_request_would_be() {
+        // A listener whose queue is full lets no more connections through, and says nothing.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let at = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
+            waiting.push(stream.unwrap());
+        }
+        let settings = Settings {
+            urls: vec![format!("http://{at}")],
+            connect_timeout: Duration::from_millis(100),
+            request_timeout: Duration::from_secs(3600),
+            ..Settings::default()
+        };
+        let error = Client::new(&settings).unwrap().server().await.unwrap_err();
+        assert!(
+            matches!(&error, ElasticError::Unreachable { reason, .. } if reason.contains("no connection")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong between us and the servers, each with what to do about it.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use thiserror::Error;
 
@@ -111,6 +111,20 @@ impl ElasticError {
         if let Self::Status { status, .. } = self { Some(*status) } else { None }
     }
 
+    /// No connection.
+    pub(super) fn unreachable(url: &str, error: &io::Error) -> Self {
+        let reason = error.to_string();
+        let hint = transport_hint(Some(error.kind()), &reason);
+        Self::Unreachable { url: url.to_owned(), reason: cut(&reason).to_owned(), hint }
+    }
+
+    /// No connection, and no word about it.
+    pub(super) fn silent(url: &str, limit: Duration) -> Self {
+        let reason = format!("no connection within {limit:?}");
+        let hint = "is the address in elasticsearch.urls right, and does a firewall let it through?";
+        Self::Unreachable { url: url.to_owned(), reason, hint }
+    }
+
     /// What the transport met, told by its innermost cause.
     pub(super) fn from_transport(url: &str, seconds: u64, error: &elasticsearch::Error) -> Self {
         if error.is_timeout() {
@@ -161,7 +175,7 @@ fn transport_hint(kind: Option<io::ErrorKind>, reason: &str) -> &'static str {
 
 pub(super) fn status_hint(status: u16) -> &'static str {
     match status {
-        401 => "check elasticsearch.username and its password, or elasticsearch.api_key",
+        401 => "check elasticsearch.username and its password, elasticsearch.api_key or elasticsearch.bearer_token",
         403 => "the user or key lacks a privilege for this, or the index is blocked, for example by a full disk",
         404 => "check the path in elasticsearch.urls, and whether the index exists",
         413 => "lower elasticsearch.bulk_bytes_max, or raise the limit of the server or of the proxy before it",
@@ -187,7 +201,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "http://127.0.0.1:9200 answered 401 to _bulk (security_exception); \
-             check elasticsearch.username and its password, or elasticsearch.api_key"
+             check elasticsearch.username and its password, elasticsearch.api_key or elasticsearch.bearer_token"
         );
         assert!(!error.is_temporary());
     }

@@ -7,6 +7,7 @@
 pub mod bulk;
 pub mod check;
 mod client;
+mod credentials;
 mod error;
 mod lower;
 pub mod search;

@@ -24,6 +24,10 @@ pub struct Settings {
     pub api_key: Option<Secret>,
     /// A file with the API key, instead of `api_key`.
     pub api_key_file: Option<PathBuf>,
+    /// A token instead of a user, for a server or a proxy that takes bearers' tokens.
+    pub bearer_token: Option<Secret>,
+    /// A file with the token, instead of `bearer_token`.
+    pub bearer_token_file: Option<PathBuf>,
     /// A file with the certificates (PEM) of those who may sign the servers' certificates, besides the public ones.
     pub ca_file: Option<PathBuf>,
     /// A bulk request is sent when it has this many bytes, before compression. At least 64 KiB.
@@ -33,6 +37,9 @@ pub struct Settings {
     /// At most so many bulk requests are under way at once, at least 1. How many really are follows what the servers
     /// bear: it begins with 2, grows while they take everything, and halves when they push back.
     pub bulk_requests_max: usize,
+    /// A server that takes no connection within this time is passed over.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub connect_timeout: Duration,
     /// A request without an answer after this time has failed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub request_timeout: Duration,
@@ -51,10 +58,13 @@ impl Default for Settings {
             password_file: None,
             api_key: None,
             api_key_file: None,
+            bearer_token: None,
+            bearer_token_file: None,
             ca_file: None,
             bulk_bytes_max: ByteSize::mib(8),
             bulk_documents_max: 20_000,
             bulk_requests_max: 4,
+            connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             gzip: false,
             manage_template: true,

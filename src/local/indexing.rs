@@ -143,12 +143,24 @@ impl Indexing {
                 self.is_told = true;
                 return Ok(());
             }
+            Event::Resumed(checkpoint) => {
+                self.keeper.opened(checkpoint);
+                return Ok(());
+            }
+            Event::Rested(stream) => {
+                self.keeper.rested(stream);
+                return Ok(());
+            }
             Event::Changed(checkpoint) => {
                 self.keeper.changed(checkpoint);
                 return Ok(());
             }
             Event::Ended(stream) => {
                 self.keeper.ended(stream);
+                return Ok(());
+            }
+            Event::Forgotten(stream) => {
+                self.keeper.forgotten(stream);
                 return Ok(());
             }
             Event::Block(block) => block,

@@ -207,7 +207,10 @@ mod tests {
     use crate::{
         document::Builder,
         embedded::{Settings, Writer},
-        record::{Block, Checkpoint, FileId, Form, Head, Messages, Origin, Part, Permit, Place, Stream, TailMark},
+        record::{
+            Block, Checkpoint, Container, FileId, Form, Head, Messages, Origin, Part, Permit, Place, Run, Stream,
+            TailMark,
+        },
         splitter,
         store::{Found, Page, Query, Store},
     };
@@ -286,6 +289,31 @@ mod tests {
         messages.sort_unstable();
         assert_eq!(messages, ["last", "more", "new", "old", "same", "same"]);
         assert!(second.desk.again.is_empty(), "nothing is remembered of what is behind");
+    }
+
+    #[tokio::test]
+    async fn a_message_of_several_lines_is_one_document_and_known_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            "2024-01-01T00:00:00Z stderr P Error\n2024-01-01T00:00:01Z stdout F b\n2024-01-01T00:00:02Z stderr F : c\n";
+        let message = || {
+            let mut block = block(0, text, Part::Whole);
+            let form = Form { container: Some(Container::Cri), ..Form::default() };
+            block.origin = Arc::new(Origin { form, ..Origin::clone(&block.origin) });
+            assert!(block.messages.push(Run::Mixed(&[0, 1, 0])));
+            block
+        };
+        let mut first = intake(dir.path());
+        first.take(message()).unwrap();
+        first.commit().unwrap();
+        let found = all(&first).await;
+        assert_eq!(messages(&found), ["Error: c", "b"]);
+        assert_eq!(found.hits[1].source["log.iostream"], "stderr");
+        // The process dies before the checkpoint is saved.
+        drop(first);
+        let mut second = intake(dir.path());
+        second.take(message()).unwrap();
+        assert_eq!((second.made.duplicate, second.made.created), (2, 0));
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ use anyhow::Context;
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -52,6 +52,9 @@ const EVENTS_MAX: usize = 64;
 
 /// How often metrics of what is under way are set.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// How often it is summed up how far behind each task is; the sum goes over all files.
+const SUM_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the thread that writes may take to end when it was told to give up.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -127,7 +130,8 @@ impl Local {
         let work = (intake, Saver::new(self.checkpoints));
         let indexing = Indexing::new(work, pace, parts, Arc::clone(&in_flight), give_up.clone());
         let ended = start(indexing, blocks)?;
-        Wires { reader, tasks, budget, in_flight, ended, give_up }.carry(config.agent.drain_timeout, stop).await
+        let wires = Wires { reader, tasks, budget, in_flight, ended, give_up, reported: Instant::now() };
+        wires.carry(config.agent.drain_timeout, stop).await
     }
 }
 
@@ -158,6 +162,7 @@ struct Wires {
     in_flight: InFlight,
     ended: oneshot::Receiver<Result<(), GivenUp>>,
     give_up: CancellationToken,
+    reported: Instant,
 }
 
 impl Wires {
@@ -192,16 +197,18 @@ impl Wires {
         Ok(())
     }
 
-    fn report(&self) {
+    fn report(&mut self) {
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
-        let unread = self.reader.unread();
+        if self.reported.elapsed() < SUM_EVERY {
+            return;
+        }
+        self.reported = Instant::now();
+        let status = self.reader.status();
         let in_flight: HashMap<Arc<str>, u64> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for task in &self.tasks {
-            let (files, bytes) = unread.get(&task.name).copied().unwrap_or_default();
-            let bytes = bytes + in_flight.get(&task.name).copied().unwrap_or_default();
-            metrics::gauge(&list::UNREAD_BYTES, &[&task.name]).set(bytes as f64);
-            metrics::gauge(&list::FILES, &[&task.name, "followed"]).set(files as f64);
+            let in_flight = in_flight.get(&task.name).copied().unwrap_or_default();
+            status.get(&task.name).copied().unwrap_or_default().report(&task.name, in_flight);
         }
     }
 }

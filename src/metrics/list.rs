@@ -19,9 +19,10 @@ metrics! {
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");
-    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too long or had no newline in time.");
+    CUT_LINES = Metric::counter("logdrive_cut_lines_total", &["task", "reason"], "Parts sent of lines that were too_long, were too_large for the broker, or had no_newline in time.");
     UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
-    FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining, failed.");
+    OLDEST_UNREAD_SECONDS = Metric::gauge("logdrive_oldest_unread_seconds", &["task"], "How long the oldest byte that was not read has been waiting, at least; 0 when all was read.");
+    FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining (renamed or deleted, and not read to the end), failed, waiting (for a descriptor).");
     ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, skipped, renamed, truncated, copied, reused, deleted, forgotten, damaged.");
     ABANDONED_BYTES = Metric::counter("logdrive_abandoned_bytes_total", &["task"], "Bytes that were there and will never be read.");
     SKIPPED_BYTES = Metric::counter("logdrive_skipped_bytes_total", &["task", "reason"], "Bytes of files never seen that were passed over, by the setting that says so: start_at, ignore_older.");
@@ -31,6 +32,7 @@ metrics! {
     IN_FLIGHT_BYTES = Metric::gauge("logdrive_in_flight_bytes", &[], "Bytes held by what was read and is not yet safe.");
     IN_FLIGHT_LIMIT_BYTES = Metric::gauge("logdrive_in_flight_limit_bytes", &[], "The limit of logdrive_in_flight_bytes.");
     BUDGET_WAIT_SECONDS = Metric::histogram("logdrive_budget_wait_seconds", &[], SECONDS, "How long reads waited for the budget, each that had to.");
+    RATE_WAIT_SECONDS = Metric::histogram("logdrive_rate_wait_seconds", &["task"], SECONDS, "How long reading waited for a rate, each time; without a task, for agent.rate.");
     ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
     ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");

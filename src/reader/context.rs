@@ -63,6 +63,11 @@ impl Context {
         self.events.send(event).await
     }
 
+    /// Waits until there is room for one event; none if nobody takes events any more.
+    pub(super) async fn room(&self) -> Option<mpsc::Permit<'_, Event>> {
+        self.events.reserve().await.ok()
+    }
+
     /// Waits for a share of the budget; none if the lane is told to stop first.
     pub(super) async fn take_budget(&self, bytes: usize) -> Option<Permit> {
         let bytes = bytes + self.settings.block_overhead_bytes;

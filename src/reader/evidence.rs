@@ -2,6 +2,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use super::inflate::Look;
 use crate::{
     record::{Checkpoint, Head, Newline, TailMark},
     splitter,
@@ -16,6 +17,67 @@ pub(super) fn agrees(file: &File, known: &Checkpoint, size: u64) -> io::Result<b
         return Ok(false);
     }
     Ok(has_head(file, known.head)? && has_mark(file, known.offset, known.mark)?)
+}
+
+/// Whether a file goes on with a stream that lost its own file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Its text is the stream's, as far as that was read.
+    Yes,
+    /// It may be, once it has grown.
+    NotYet,
+    /// It holds something else, or too little is known of the stream.
+    No,
+}
+
+/// Whether `file`, of `size` bytes and with `begin` as its first ones, goes on with the stream of `known`. Of a
+/// compressed file only the head is compared; the rest is seen on the way to the offset.
+///
+/// # Errors
+/// If it can't be read.
+pub(super) fn goes_on(file: &File, size: u64, begin: &Look, known: &Checkpoint) -> io::Result<Answer> {
+    if known.head.bytes == 0 && known.mark.bytes == 0 {
+        return Ok(Answer::No);
+    }
+    Ok(match begin.text.get(..usize::from(known.head.bytes)) {
+        None => Answer::NotYet,
+        Some(head) if !head.is_empty() && Head::of(head) != known.head => Answer::No,
+        Some(head) if begin.packing.is_some() => {
+            if head.is_empty() {
+                Answer::No
+            } else {
+                Answer::Yes
+            }
+        }
+        Some(_) if size < known.offset => Answer::NotYet,
+        Some(_) if has_mark(file, known.offset, known.mark)? => Answer::Yes,
+        Some(_) => Answer::No,
+    })
+}
+
+/// Whether all that `copy` holds, as far as its beginning and its end tell, stands at the beginning of `original`.
+///
+/// # Errors
+/// If one of them can't be read.
+pub(super) fn is_prefix(copy: &File, size: u64, original: &File) -> io::Result<bool> {
+    let (mut here, mut there) = (vec![0; Head::BYTES_MAX], vec![0; Head::BYTES_MAX]);
+    let bytes = size.min(here.len() as u64) as usize;
+    for from in [0, size - bytes as u64] {
+        let (here, there) = (&mut here[..bytes], &mut there[..bytes]);
+        if !fill(copy, here, from)? || !fill(original, there, from)? || here != there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a file begins with `text`.
+///
+/// # Errors
+/// If it can't be read.
+pub(super) fn begins_with(file: &File, text: &[u8]) -> io::Result<bool> {
+    let mut begin = vec![0; text.len()];
+    Ok(fill(file, &mut begin, 0)? && begin == text)
 }
 
 /// Whether a file begins with what `head` is a hash of.

@@ -1,6 +1,10 @@
 //! Deleted files that are still held: what they take up, and which of them a full disk needs back.
 
-use std::{fs, os::fd::RawFd, path::PathBuf};
+use std::{
+    fs::{self, File},
+    os::fd::RawFd,
+    path::PathBuf,
+};
 
 use crate::{
     reader::identity,
@@ -51,6 +55,11 @@ pub(super) fn look(held: Held) -> Option<Space> {
 pub(super) fn size(held: Held) -> Option<u64> {
     let metadata = fs::metadata(path(held)).ok()?;
     (identity::place(&metadata) == held.place).then_some(metadata.len())
+}
+
+/// Opens a held file once more; none if its descriptor leads elsewhere by now.
+pub(super) fn reopen(held: Held) -> Option<File> {
+    File::open(path(held)).ok()
 }
 
 /// A path that leads to an open file without a name, for both kinds of descriptors that lanes use.

@@ -1,16 +1,15 @@
 //! What a lane is told, and the flag that keeps a busy file from being announced twice.
 
 use std::{
+    fs::{File, Metadata},
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{reading::Reading, succession::Succession};
+use super::{identity, progress::Progress, reading::Reading, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -22,16 +21,30 @@ pub(super) struct Assignment {
     pub(super) succession: Succession,
     pub(super) task: Arc<str>,
     pub(super) path: Arc<Path>,
+    /// Empty for a file that is known by its path and its content alone.
     pub(super) place: Place,
+    /// When the file was made or last written before it was found, whichever is earlier; nanoseconds since 1970.
+    pub(super) born_ns: i64,
     /// What was remembered of the file; none if it was never seen.
-    pub(super) known: Option<Checkpoint>,
+    pub(super) known: Option<Box<Checkpoint>>,
     /// What to pass over of a file that was never seen.
     pub(super) skip: Option<Skip>,
+    /// The file, if it was opened already.
+    pub(super) file: Option<File>,
+    /// The path leads to another file, and discovery will say to which one; nothing is read before.
+    pub(super) is_void: bool,
     /// Whether it is read as its text if it is compressed.
     pub(super) unpack: bool,
     /// How its text is taken apart.
     pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
+}
+
+impl Assignment {
+    /// Whether the file is the one that `metadata` describes, as far as its place tells.
+    pub(super) fn is_at(&self, metadata: &Metadata) -> bool {
+        self.place == Place::default() || self.place == identity::place(metadata)
+    }
 }
 
 /// Why a file that was never seen is begun at its end.
@@ -41,67 +54,6 @@ pub(super) struct Skip {
     pub(super) end: u64,
     /// The setting that says so.
     pub(super) reason: &'static str,
-}
-
-/// What discovery and a lane both know of a file.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// A wake is waiting in the inbox.
-    announced: AtomicBool,
-    /// Bytes of the file that were read, in its present generation.
-    read: AtomicU64,
-    /// The file's size when it was last seen.
-    size: AtomicU64,
-    /// The file is compressed: `read` counts what of its bytes was unpacked, not text.
-    packed: AtomicBool,
-}
-
-impl Progress {
-    pub(super) fn saw_size(&self, size: u64) {
-        self.size.store(size, Ordering::Relaxed);
-    }
-
-    /// So many bytes of text were read; what a compressed file's text comes from is told by [`Self::unpacked`].
-    pub(super) fn saw_read(&self, read: u64) {
-        if self.packed.load(Ordering::Relaxed) {
-            return;
-        }
-        self.read.store(read, Ordering::Relaxed);
-        self.size.fetch_max(read, Ordering::Relaxed);
-    }
-
-    /// So many bytes of a compressed file became text, or never will; from now on only this counts.
-    pub(super) fn unpacked(&self, read: u64) {
-        self.packed.store(true, Ordering::Relaxed);
-        self.read.store(read, Ordering::Relaxed);
-    }
-
-    /// So much was read before, of what is known.
-    pub(super) fn resumed(&self, known: &Checkpoint) {
-        match known.unpacked {
-            Some(unpacked) if known.offset == unpacked.text => self.unpacked(unpacked.bytes),
-            _ => self.saw_read(known.offset),
-        }
-    }
-
-    /// The file's size when it was last seen.
-    pub(super) fn size(&self) -> u64 {
-        self.size.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn restarted(&self) {
-        self.packed.store(false, Ordering::Relaxed);
-        self.read.store(0, Ordering::Relaxed);
-        self.size.store(0, Ordering::Relaxed);
-    }
-
-    pub(super) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn unread(&self) -> u64 {
-        self.size.load(Ordering::Relaxed).saturating_sub(self.read())
-    }
 }
 
 /// A message to a lane.
@@ -173,6 +125,7 @@ impl Inbox {
 
     /// Tells the lane that there may be something new in a file, unless that is waiting there already.
     pub(super) fn wake(&self, id: FileId, progress: &Progress) {
+        progress.fell_behind(Timestamp::now().as_millisecond());
         if !progress.announced.swap(true, Ordering::AcqRel) {
             self.push(Command::Wake(id));
         }

@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{Compression, PatternError, ReaderError, StartAt, Task, pattern::Pattern, reading::Reading};
+use crate::record::FileId;
 
 /// Which paths a task means, and where to begin in a file of its that was never seen.
 pub(super) struct Matcher {
@@ -12,6 +15,7 @@ pub(super) struct Matcher {
     pub(super) start_at: StartAt,
     pub(super) ignore_older: Option<Duration>,
     pub(super) unpack: bool,
+    oldest_first: bool,
     pub(super) reading: Arc<Reading>,
 }
 
@@ -30,8 +34,15 @@ impl Matcher {
             start_at: task.start_at,
             ignore_older: task.ignore_older,
             unpack: task.compression == Compression::Auto,
+            oldest_first: task.oldest_first,
             reading: Reading::of(task, line_bytes_max).map_err(multiline)?,
         })
+    }
+
+    /// Which of so many lanes reads a file; where the order of files matters, the same one all.
+    pub(super) fn lane(&self, file: FileId, lanes: usize) -> usize {
+        let number = if self.oldest_first { u128::from(xxh3_64(self.name.as_bytes())) } else { file.0 };
+        (number % lanes as u128) as usize
     }
 
     pub(super) fn is_excluded(&self, path: &Path) -> bool {

@@ -16,6 +16,7 @@ mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
+mod kin;
 mod known;
 mod lane;
 mod limits;
@@ -23,9 +24,13 @@ mod matcher;
 mod multiline;
 mod pattern;
 mod pread;
+mod progress;
+mod rate;
 mod reading;
 mod retrace;
 mod ring;
+mod schedule;
+mod status;
 mod succession;
 mod table;
 mod tail;
@@ -45,10 +50,20 @@ pub use identity::seed;
 pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
+pub use status::Status;
 
 use self::{
-    context::Context, discover::Discover, inbox::Inbox, known::Known, lane::Lane, matcher::Matcher, pread::Pread,
-    ring::Ring, table::Table, watch::Watch,
+    context::Context,
+    discover::{Discover, Means},
+    inbox::Inbox,
+    known::Known,
+    lane::Lane,
+    matcher::Matcher,
+    pread::Pread,
+    ring::Ring,
+    schedule::Rules,
+    table::Table,
+    watch::Watch,
 };
 use crate::{
     metrics::{self, list},
@@ -128,6 +143,9 @@ pub struct Settings {
     pub deleted_grace: Duration,
     /// With fewer bytes free in its file system, a deleted file is let go at once; default 256 MiB.
     pub free_space_min: u64,
+    /// So long a copy of a truncated file is waited for, and a copy of one that stays as it is, is held back; default
+    /// 10 s.
+    pub copy_wait: Duration,
     /// By what a file is known again.
     pub identity: Identity,
     /// How many files may be open at once; default 1024.
@@ -152,6 +170,7 @@ impl Default for Settings {
             deleted_quiet: Duration::from_secs(10),
             deleted_grace: Duration::from_secs(600),
             free_space_min: 256 * 1024 * 1024,
+            copy_wait: Duration::from_secs(10),
             identity: Identity::Auto,
             open_files_max: 1024,
             rate: None,
@@ -207,8 +226,9 @@ impl Task {
 /// What a reader tells.
 #[derive(Debug)]
 pub enum Event {
-    /// A stream begins, or goes on at the checkpoint's offset. For a generation above 0 the checkpoint has to be
-    /// saved before anything of the stream is sent, so that no two generations can ever be taken for one.
+    /// A stream begins, or goes on at the checkpoint's offset, maybe in another file than before. The checkpoint has to
+    /// be saved before anything more of the stream is sent, so that no two streams can ever be taken for one: a file
+    /// that is emptied and written anew while nobody reads has to be known as one that was read.
     Opened(Checkpoint),
     /// The file has another path or a longer head; offset and mark are of no meaning here.
     Changed(Checkpoint),
@@ -217,6 +237,12 @@ pub enum Event {
     Cut(Stream, LateCut),
     /// Lines, or a part of a line.
     Block(Block),
+    /// Nothing more will come of the stream until it is resumed: all of its file was read for now.
+    Rested(Stream),
+    /// A stream that rested goes on, at the checkpoint's offset.
+    Resumed(Checkpoint),
+    /// The stream's file is gone for so long that its checkpoint is of no use any more.
+    Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
 }
@@ -226,9 +252,13 @@ impl Event {
     #[must_use]
     pub fn must_be_saved_first(&self) -> bool {
         match self {
-            Event::Opened(checkpoint) => checkpoint.stream.generation > 0,
-            Event::Cut(..) => true,
-            Event::Changed(_) | Event::Block(_) | Event::Ended(_) => false,
+            Event::Opened(_) | Event::Cut(..) => true,
+            Event::Changed(_)
+            | Event::Block(_)
+            | Event::Rested(_)
+            | Event::Resumed(_)
+            | Event::Ended(_)
+            | Event::Forgotten(_) => false,
         }
     }
 }
@@ -290,13 +320,21 @@ impl Reader {
         let matchers = matchers.collect::<Result<Vec<_>, _>>()?;
         let uring = choose(settings.io)?;
         let (wake, woken) = UnixStream::pair()?;
-        let mut discover = Discover::new(matchers, Known::new(seed, known), Watch::new(woken)?);
-        discover.rescan = settings.rescan;
-        let (stop, table) = (discover.stop.clone(), Arc::clone(&discover.table));
+        wake.set_nonblocking(true)?;
+        let (stop, table) = (CancellationToken::new(), Arc::new(Table::new(wake.try_clone()?)));
+        let means = Means {
+            table: Arc::clone(&table),
+            stop: stop.clone(),
+            settings: settings.clone(),
+            events: events.clone(),
+            watch: Watch::new(woken)?,
+        };
+        let mut discover = Discover::new(matchers, Known::new(seed, known), means);
         let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
         let lanes = lane_count(settings.lanes);
         let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
+        let rules = Rules::new(settings.rate, tasks, settings.block_bytes);
         for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
@@ -309,8 +347,9 @@ impl Reader {
                 Arc::clone(&table),
                 &names,
             );
+            let rules = rules.clone();
             let thread = thread::Builder::new().name(format!("lane-{index}"));
-            threads.push(thread.spawn(move || run_lane(uring, context, inbox))?);
+            threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);
         }
         threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
         Ok(Self { stop, wake, threads, table })
@@ -333,10 +372,10 @@ impl Reader {
         let _ = joined.await;
     }
 
-    /// For each task, how many files there are and how many of their bytes were not read yet.
+    /// How each task's files stand; a task without files is not in it.
     #[must_use]
-    pub fn unread(&self) -> HashMap<Arc<str>, (usize, u64)> {
-        self.table.unread()
+    pub fn status(&self) -> HashMap<Arc<str>, Status> {
+        self.table.status()
     }
 }
 
@@ -362,11 +401,11 @@ fn probe_ring() -> io::Result<()> {
     probe.join().unwrap_or_else(|_| Err(io::Error::other("the probe for io_uring panicked")))
 }
 
-fn run_lane(uring: bool, context: Context, inbox: Arc<Inbox>) {
+fn run_lane(uring: bool, context: Context, rules: Rules, inbox: Arc<Inbox>) {
     let started = if uring {
-        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, inbox).run()))
+        ring::runtime().map(|runtime| runtime.block_on(Lane::<Ring>::new(context, rules, inbox).run()))
     } else {
-        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, inbox).run()))
+        pread::runtime().map(|runtime| runtime.block_on(Lane::<Pread>::new(context, rules, inbox).run()))
     };
     if let Err(error) = started {
         tracing::error!(error = %error, "a lane could not start; raise the limits of open files and locked memory");

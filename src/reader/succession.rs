@@ -3,9 +3,9 @@
 //! A stream is a run of content, and a file may hold several in its life: it is truncated and written anew. The rule:
 //!
 //! - Only the file itself begins streams under its own identity, each with a higher generation than any before.
-//! - A file's first stream has generation 0 if nothing but its place decides its identity, so that it is found again
-//!   even if nothing of it was saved. Every other stream has a higher one, and is saved before anything of it is
-//!   sent. So no two runs of content can ever be taken for one, whenever the process dies.
+//! - A file's first stream has generation 0 if nothing but its place decides its identity. Every other stream has a
+//!   higher one. All are saved before anything of them is sent, so no two runs of content can ever be taken for one,
+//!   whenever the process dies.
 //! - A file that goes on with another one's stream, as a copy does, leaves its own generation 0 for ever.
 
 use crate::record::{FileId, Stream};
@@ -58,7 +58,7 @@ mod tests {
         Truncate(u128),
         /// The second file goes on with the stream of the first, which is truncated.
         Copy(u128, u128),
-        /// Everything that was saved is loaded; what was not saved was never sent, save for generation 0.
+        /// Everything that was saved is loaded; what was not saved was never sent.
         Restart,
     }
 

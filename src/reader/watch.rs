@@ -75,6 +75,8 @@ impl Watch {
         let wake = PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN);
         // An interrupted or failed wait ends early, and the caller looks again.
         let _ = poll(&mut [inotify, wake], Some(&limit));
+        // One look answers all who woke it. Closed, it stays readable: that is the end.
+        let _ = io::Read::read(&mut &self.wake, &mut [0; 256]);
     }
 
     /// What happened since the last call, as far as one read of the kernel's queue goes.
@@ -128,4 +130,48 @@ fn change(mask: EventMask, cookie: u32, directory: &Path, name: &OsString) -> Op
         mask if mask.intersects(EventMask::MODIFY | EventMask::ATTRIB) => Change::Touched(path),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::net::UnixStream, time::Duration};
+
+    use super::{Change, Watch};
+
+    #[test]
+    fn a_queue_that_overflows_says_so_and_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (_wake, woken) = UnixStream::pair().expect("a pair");
+        let mut watch = Watch::new(woken).expect("an inotify instance");
+        watch.add(dir.path()).expect("watched");
+        let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").expect("readable");
+        let limit: usize = limit.trim().parse().expect("a number");
+        let path = dir.path().join("a");
+        for _ in 0..=limit / 2 {
+            fs::write(&path, "").expect("written");
+            fs::remove_file(&path).expect("removed");
+        }
+        let mut has_overflown = false;
+        loop {
+            let changes = watch.changes();
+            if changes.is_empty() {
+                break;
+            }
+            has_overflown |= changes.iter().any(|change| matches!(change, Change::Overflow));
+        }
+        assert!(has_overflown);
+        fs::write(dir.path().join("b"), "").expect("written");
+        watch.wait(Duration::from_secs(10));
+        let changes = watch.changes();
+        assert!(matches!(&changes[0], Change::Appeared(path, 0) if path.ends_with("b")), "{changes:?}");
+    }
+
+    #[test]
+    fn a_byte_wakes_once_and_does_not_keep_awake() {
+        let (mut wake, woken) = UnixStream::pair().expect("a pair");
+        let watch = Watch::new(woken).expect("an inotify instance");
+        std::io::Write::write_all(&mut wake, &[0; 3]).expect("written");
+        watch.wait(Duration::from_secs(600));
+        assert!(std::io::Read::read(&mut &watch.wake, &mut [0; 1]).is_err(), "all bytes were taken");
+    }
 }

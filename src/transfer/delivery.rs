@@ -19,7 +19,10 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc::{Receiver, Sender},
+    sync::{
+        Notify,
+        mpsc::{Receiver, Sender},
+    },
     task::JoinSet,
 };
 use tracing::warn;
@@ -54,6 +57,8 @@ pub(super) struct Delivery {
     window: Window,
     road: Road,
     stopped: Stopped,
+    /// Told when the store is back: it may be another version now.
+    back: Arc<Notify>,
     /// Parcels to be sent, the first first.
     ready: VecDeque<Parcel>,
     /// Parcels with documents that the store was too busy for, and when each is ready again.
@@ -100,6 +105,7 @@ impl Delivery {
         settled: Sender<Arc<Stretch>>,
         health: Part,
         stopped: Stopped,
+        back: Arc<Notify>,
         requests_max: usize,
     ) -> Self {
         let documents = |outcome| metrics::counter(&list::DOCUMENTS, &[outcome]);
@@ -120,6 +126,7 @@ impl Delivery {
             window: Window::new(requests_max),
             road: Road::default(),
             stopped,
+            back,
             ready: VecDeque::new(),
             resting: Vec::new(),
             sending: JoinSet::new(),
@@ -217,7 +224,9 @@ impl Delivery {
         let Sent { parcel, probe_of, began, was_full, answer } = sent;
         match answer {
             Ok(outcomes) => {
-                self.road.works();
+                if self.road.works() {
+                    self.back.notify_one();
+                }
                 self.told(parcel, probe_of, outcomes, began, was_full).await;
             }
             Err(failed) => self.failed(parcel, probe_of, &failed, began),

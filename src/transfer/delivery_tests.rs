@@ -124,7 +124,8 @@ async fn start(held_max: usize) -> Bench {
     let (settled_in, settled) = mpsc::channel(1024);
     let (returns, health) = (Arc::new(Returns::default()), Health::default());
     let stopped = Stopped::new(held_max, Arc::clone(&returns));
-    let delivery = Delivery::new(Arc::clone(&sender), letters, settled_in, health.part("store"), stopped, 4);
+    let delivery =
+        Delivery::new(Arc::clone(&sender), letters, settled_in, health.part("store"), stopped, Arc::default(), 4);
     tokio::spawn(delivery.run(parcels_out));
     let budget = Budget::new(64 << 20);
     Bench { world, parcels, settled, returns, health, budget, sender, made: 0, _kafka: cluster }

@@ -24,6 +24,7 @@ mod parcel;
 mod retry;
 mod returns;
 mod stopped;
+mod upgrade;
 mod window;
 mod worker;
 
@@ -34,7 +35,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bytesize::ByteSize;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -52,6 +56,7 @@ use desk::Desk;
 use retry::Backoff;
 use returns::Returns;
 use stopped::Stopped;
+use upgrade::Upgrade;
 use worker::Worker;
 
 /// Settled stretches that wait for the desk, which takes them at once.
@@ -84,7 +89,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     let mut elasticsearch = config.elasticsearch.clone();
     let bytes_max = ByteSize::b(settings.in_flight_bytes_max.as_u64() / BODIES_MIN);
     elasticsearch.bulk_bytes_max = elasticsearch.bulk_bytes_max.min(bytes_max);
-    let sender = Arc::new(bulk::Sender::new(client, &server, &elasticsearch, is_data_stream));
+    let sender = Arc::new(bulk::Sender::new(client.clone(), &server, &elasticsearch, is_data_stream));
     let letters = Arc::new(DeadLetters::open(&config.kafka, &settings.dead_letter_topic)?);
     let (member, start_from) = (settings.member.as_deref(), settings.start_from);
     let membership = Membership { group: &settings.group, member, start_from };
@@ -107,10 +112,14 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     drop((parcels, jobs_out));
     let returns = Arc::new(Returns::default());
     let stopped = Stopped::new(budget.bytes_max() / HELD_SHARE, Arc::clone(&returns));
-    let delivery = Delivery::new(sender, Arc::clone(&letters), settled, store_health, stopped, requests);
+    let back = Arc::new(Notify::new());
+    let upgrade = Upgrade { client, sender: Arc::clone(&sender), pattern, is_data_stream, server };
+    let delivery =
+        Delivery::new(sender, Arc::clone(&letters), settled, store_health, stopped, Arc::clone(&back), requests);
     // What it still has when this returns is abandoned with it, and not committed.
     let mut deliveries = JoinSet::new();
     deliveries.spawn(delivery.run(parcels_out));
+    deliveries.spawn(upgrade.watch(back));
     info!(topics = ?settings.topics, group = settings.group, target = template, %server, "transfer started");
     let desk = Desk::new(consumer, jobs, settled_out, returns, budget);
     desk.run(stop, settings.drain_timeout, &kafka_health, &letters).await

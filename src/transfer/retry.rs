@@ -76,10 +76,10 @@ impl Road {
         is_news
     }
 
-    /// A request was answered.
-    pub(super) fn works(&mut self) {
-        self.failure = None;
+    /// A request was answered; returns whether the one before it was not.
+    pub(super) fn works(&mut self) -> bool {
         self.backoff.reset();
+        self.failure.take().is_some_and(|failure| !failure.is_busy)
     }
 
     /// Whether requests may be sent now.
@@ -124,7 +124,7 @@ mod tests {
         assert!(!road.is_open(now) && road.is_open(now + MIN));
         assert!(road.failed(&status(401), Some(Duration::from_secs(9)), later, later), "another failure is news");
         assert!(!road.is_open(now + Duration::from_secs(9)));
-        road.works();
+        assert!(road.works() && !road.works());
         assert!(road.is_open(now) && road.trouble().is_none());
     }
 

@@ -16,7 +16,7 @@ use crate::{
     document,
     elastic::{self, Flavor, Server},
     kafka::AssignmentId,
-    record::{FileId, Form, Messages, Part, Span, Stream},
+    record::{Charset, FileId, Form, Messages, Part, Run, Span, Stream},
 };
 
 /// A worker with its inlets and outlets.
@@ -78,6 +78,10 @@ fn segment(text: &str, offset: u64, part: Part) -> Segment {
 fn packed(offset: u64, segments: &[(&str, u64, Part)]) -> Record {
     let text: String = segments.iter().map(|(text, ..)| *text).collect();
     let segments = segments.iter().map(|(text, offset, part)| segment(text, *offset, *part)).collect();
+    packed_of(offset, segments, &text)
+}
+
+fn packed_of(offset: u64, segments: Vec<Segment>, text: &str) -> Record {
     let read_at = Timestamp::from_second(1_700_000_000).expect("a time");
     let (host, machine, task) = ("web".to_owned(), "m".to_owned(), "t".to_owned());
     let meta = Meta { host, machine, task, read_at, segments };
@@ -121,6 +125,19 @@ async fn the_lines_of_a_packed_record_become_documents_with_their_places() {
     assert_eq!(places, [of("one", 100), of("{\"a\":1}", 104), of("be", 200), of("gin", 202)]);
     assert!(parcel.body.item(0).starts_with(b"{\"create\":{\"_index\":\"logs-app-2023.11.14\",\"_id\":\""));
     assert_eq!((parcel.origins.len(), parcel.origins[0].offset, &parcel.items[..]), (1, 5, &[0, 0, 0, 0][..]));
+}
+
+#[tokio::test]
+async fn messages_of_several_lines_and_other_charsets_become_documents() {
+    let mut bench = start(&elastic::Settings::default());
+    let mut joined = segment("a\n b\nc\n", 0, Part::Whole);
+    assert!(joined.messages.push(Run::Joined(2)) && joined.messages.push(Run::Single(1)));
+    let mut wide = segment("d\0\n\0", 8, Part::Whole);
+    wide.form.charset = Charset::of_label("utf-16le").expect("a label");
+    let record = packed_of(5, vec![joined, wide], "a\n b\nc\nd\0\n\0");
+    let messages: Vec<_> =
+        documents(&bench.parcel(vec![record]).await).iter().map(|document| document["message"].clone()).collect();
+    assert_eq!(messages, ["a\n b", "c", "d"]);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
+mod elastic_tls; // TLS, credentials, a server that is down
+mod files; // files that rotate, shrink, vanish and come back
 mod input; // files that are not as they should be
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kafka_topics; // topics that are deleted, made again, or get more partitions

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    rig::{Site, corpus, index, until, verify},
+    rig::{LogFile, Site, corpus, index, until, verify},
     road::settled,
 };
 
@@ -80,12 +80,16 @@ async fn a_full_disk_stops_checkpoints_and_no_line() {
     site.set("data_dir", disk.0.join("data").display().to_string());
     // As many files as it takes for their checkpoints to need more of the disk than the store has taken.
     let files = corpus::files(&site.logs(), 11, 3_000, 3);
+    let (firsts, rests): (Vec<LogFile>, Vec<LogFile>) = files.iter().map(in_two).unzip();
+    corpus::write_whole(&firsts);
     let (mut agent, mut transfer) = (site.agent(), site.transfer());
     agent.ready().await;
     transfer.ready().await;
+    // A file that is new has to be in the store before anything of it is sent: these are.
+    index::wait_for(&site.elasticsearch, &site.indices(), 3_000).await;
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![0; 8 << 20]).expect_err("the disk is full now");
-    corpus::write_whole(&files);
+    corpus::write_whole(&rests);
     index::wait_for(&site.elasticsearch, &site.indices(), 9_000).await;
     until("failed commits are counted", Duration::from_secs(30), async || {
         agent.metric("logdrive_checkpoint_commits_total", &[("outcome", "failed")]).await >= 1.0
@@ -107,6 +111,14 @@ async fn a_full_disk_stops_checkpoints_and_no_line() {
     agent.stop_well().await;
     transfer.stop_well().await;
     site.holds_exactly(&files).await;
+}
+
+/// A file's first line, and the others.
+fn in_two(file: &LogFile) -> (LogFile, LogFile) {
+    let end = file.text.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (first, rest) = file.text.split_at(end);
+    let part = |text: &[u8]| LogFile { path: file.path.clone(), text: text.to_vec() };
+    (part(first), part(rest))
 }
 
 /// The files of a directory and of those in it.

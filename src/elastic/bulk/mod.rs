@@ -10,7 +10,7 @@ mod body;
 mod faults;
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -37,6 +37,9 @@ const REFUSED_MAX: usize = 8;
 pub struct Sender {
     client: Client,
     path: String,
+    data_stream: bool,
+    /// Whether the server can be told to make no index where a data stream is meant, and is.
+    requires_data_stream: AtomicBool,
     bytes_max: AtomicUsize,
     items_max: usize,
     seconds: Histogram,
@@ -60,23 +63,30 @@ impl Sender {
     #[must_use]
     pub fn new(client: Client, server: &Server, settings: &Settings, data_stream: bool) -> Self {
         // An index whose shards are not there is waited for by the server, and then spoken of: before we give up.
-        let mut path = format!(
+        let path = format!(
             "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,\
              items.*.error.caused_by.reason&timeout={}ms",
             (settings.request_timeout / 2).as_millis()
         );
-        if data_stream && server.flavor == Flavor::Elasticsearch && server.version >= (8, 13, 0) {
-            path.push_str("&require_data_stream=true");
-        }
         let bytes_max = usize::try_from(settings.bulk_bytes_max.as_u64()).unwrap_or(usize::MAX);
-        Self {
+        let sender = Self {
             client,
             path,
+            data_stream,
+            requires_data_stream: AtomicBool::new(false),
             bytes_max: AtomicUsize::new(bytes_max.max(BYTES_MAX_AT_LEAST)),
             items_max: settings.bulk_documents_max.max(1),
             seconds: histogram(&list::BULK_SECONDS, &[]),
             bytes: counter(&list::BULK_BYTES, &[]),
-        }
+        };
+        sender.now_for(server);
+        sender
+    }
+
+    /// From now on the servers are of this product and version: they were upgraded.
+    pub fn now_for(&self, server: &Server) {
+        let can = server.flavor == Flavor::Elasticsearch && server.version >= (8, 13, 0);
+        self.requires_data_stream.store(self.data_stream && can, Ordering::Relaxed);
     }
 
     /// An empty body of the size that the servers are known to take.
@@ -140,7 +150,9 @@ impl Sender {
     async fn send_once(&self, body: &mut Body) -> Result<Verdict, BulkError> {
         let started = Instant::now();
         self.bytes.increment(body.bytes_len() as u64);
-        let answer = self.client.request(Method::Post, &self.path, NDJSON, Some(body.sealed())).await;
+        let required = if self.requires_data_stream.load(Ordering::Relaxed) { "&require_data_stream=true" } else { "" };
+        let path = format!("{}{required}", self.path);
+        let answer = self.client.request(Method::Post, &path, NDJSON, Some(body.sealed())).await;
         self.seconds.record(started.elapsed().as_secs_f64());
         let code = answer.as_ref().map_or(0, |answer| answer.status);
         counter(&list::BULK_RESPONSES, &[&code.to_string()]).increment(1);

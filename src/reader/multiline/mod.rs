@@ -158,7 +158,8 @@ pub struct Grouping {
     charset: Charset,
     lines_max: u32,
     bytes_max: usize,
-    pub(super) timeout: Duration,
+    /// How long a message waits for its next line.
+    pub timeout: Duration,
 }
 
 /// Who says where messages end.

@@ -29,15 +29,15 @@ use super::{
     context::Context,
     disk::Disk,
     farewell::{self, Held},
-    identity,
     inbox::{Assignment, Inbox},
     inflate::Packing,
+    progress::Standing,
 };
-use crate::record::{Checkpoint, Head, Origin, Stream, TailMark};
+use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
 
 /// A file that comes back from its turn.
 pub(super) struct Turned<D: Disk> {
-    pub(super) tail: Tail<D>,
+    pub(super) tail: Box<Tail<D>>,
     pub(super) buffer: Vec<u8>,
     pub(super) outcome: Outcome,
 }
@@ -74,7 +74,9 @@ pub(super) enum Outcome {
 /// A file that is followed.
 pub(super) struct Tail<D: Disk> {
     pub(super) from: Assignment,
-    /// Made when the file is first opened; none before.
+    /// The stream that is read of the file; none before the file was first recognised.
+    stream: Option<Stream>,
+    /// What blocks say of where they come from; there while the file is open.
     origin: Option<Arc<Origin>>,
     /// Opened, and not looked at yet: what is held can be read whatever becomes of its name.
     held: Option<File>,
@@ -90,6 +92,8 @@ pub(super) struct Tail<D: Disk> {
     cuts: Cuts,
     /// How many bytes of text the next read is for; grows up to the line limit while a line doesn't fit.
     want: usize,
+    /// How many bytes of text went out in the last turn.
+    pub(super) sent: usize,
     /// When something was last read.
     pub(super) active: Instant,
     /// Bytes behind the offset that are no whole line.
@@ -104,6 +108,8 @@ pub(super) struct Tail<D: Disk> {
     pub(super) deleted: Option<Instant>,
     /// The file has a name that was not told yet.
     renamed: bool,
+    /// It was told that nothing comes of the stream until it is resumed.
+    rested: bool,
     /// The file waits for its turn, or for a descriptor.
     pub(super) queued: bool,
     /// Since when the open file has been read to its end.
@@ -137,6 +143,7 @@ impl<D: Disk> Tail<D> {
         let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
         Self {
             from,
+            stream: None,
             origin: None,
             held: None,
             file: None,
@@ -146,6 +153,7 @@ impl<D: Disk> Tail<D> {
             head,
             cuts,
             want,
+            sent: 0,
             active: Instant::now(),
             unended: false,
             flush: false,
@@ -153,6 +161,7 @@ impl<D: Disk> Tail<D> {
             waiting: Waiting::new(Instant::now()),
             deleted: None,
             renamed: false,
+            rested: false,
             queued: false,
             quiet: None,
             failed: None,
@@ -166,6 +175,7 @@ impl<D: Disk> Tail<D> {
             None => from.progress.saw_read(self.offset),
         }
         (self.from.path, self.from.progress, self.deleted) = (from.path, from.progress, None);
+        self.from.progress.stands(if self.is_open() { Standing::Open } else { Standing::Idle });
     }
 
     /// Whether something waits no more for its end, and is to be sent as it is in the next turn.
@@ -184,14 +194,21 @@ impl<D: Disk> Tail<D> {
         self.stream().map(|stream| self.checkpoint(stream))
     }
 
-    /// The stream, once the file was opened.
+    /// The stream, once the file was recognised.
     pub(super) fn stream(&self) -> Option<Stream> {
-        self.origin.as_ref().map(|origin| origin.stream)
+        self.stream
     }
 
     /// Opens the file under its present name, if that still leads to it.
     pub(super) fn hold(&mut self) -> Hold {
-        match self.try_hold() {
+        let held = self.try_hold();
+        if held.is_err() {
+            // There is nothing to be seen where the path leads: whoever asked need not wait, and may wake it again.
+            Inbox::attend(&self.from.progress);
+            self.from.progress.looks();
+            self.from.progress.looked();
+        }
+        match held {
             Ok(()) => Hold::Open,
             Err(Stop::Io(error)) => match Errno::from_io_error(&error) {
                 Some(Errno::MFILE | Errno::NFILE) => Hold::NoDescriptor,
@@ -202,12 +219,17 @@ impl<D: Disk> Tail<D> {
     }
 
     fn try_hold(&mut self) -> Result<(), Stop> {
-        let file = File::open(&self.from.path)?;
+        let file = match self.from.file.take() {
+            Some(file) => file,
+            None if self.from.is_void => return Err(Stop::Elsewhere),
+            None => File::open(&self.from.path)?,
+        };
         let metadata = file.metadata()?;
-        if identity::place(&metadata) != self.from.place {
+        if !self.from.is_at(&metadata) {
             return Err(Stop::Elsewhere);
         }
         self.from.progress.saw_size(metadata.len());
+        self.from.progress.stands(Standing::Open);
         self.held = Some(file);
         self.active = Instant::now();
         Ok(())
@@ -220,7 +242,9 @@ impl<D: Disk> Tail<D> {
 
     /// Lets go of the descriptor; the file is opened again when there is something to read.
     pub(super) fn close(&mut self) {
-        (self.held, self.file) = (None, None);
+        // Idle files are many, and keep little.
+        (self.held, self.file, self.origin) = (None, None, None);
+        self.from.progress.stands(Standing::Idle);
         if let Some(packed) = &mut self.packed {
             packed.pause();
         }
@@ -238,11 +262,25 @@ impl<D: Disk> Tail<D> {
         Some(Held { descriptor, place: self.from.place })
     }
 
-    /// Notes how large the open file is, for what is left of it.
+    /// Notes how large the open file is, for what is left of it, and how old that is.
     pub(super) fn see_size(&self) {
         if let Some(size) = self.held().and_then(farewell::size) {
-            self.from.progress.saw_size(size);
+            self.from.progress.sample(size);
         }
+    }
+
+    /// The stream that now rests, of a file that is closed; told once.
+    pub(super) fn rest(&mut self) -> Option<Stream> {
+        let rests = !self.is_open() && !self.queued && !self.rested;
+        let stream = self.stream.filter(|_| rests)?;
+        self.rested = true;
+        Some(stream)
+    }
+
+    /// Tells that a stream that rested goes on.
+    async fn resume(&mut self, context: &Context) -> Result<(), Stop> {
+        let Some(stream) = self.stream.filter(|_| std::mem::take(&mut self.rested)) else { return Ok(()) };
+        context.send(Event::Resumed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
 
     /// Takes over a new name, which the next turn tells.
@@ -252,8 +290,10 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Reads once and sends what is whole. The buffer comes back to be used again.
-    pub(super) async fn turn(mut self, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
+    pub(super) async fn turn(mut self: Box<Self>, mut buffer: Vec<u8>, context: &Context, halt: &Notify) -> Turned<D> {
         Inbox::attend(&self.from.progress);
+        self.sent = 0;
+        self.from.progress.looks();
         let outcome = tokio::select! {
             biased;
             done = self.read_and_send(&mut buffer, context) => match done {
@@ -265,11 +305,18 @@ impl<D: Disk> Tail<D> {
             },
             () = halt.notified() => Outcome::Halted,
         };
+        // Where inodes say nothing, only opening the path tells whether it still leads to the same file.
+        if matches!(outcome, Outcome::Quiet) && self.from.place == Place::default() {
+            self.close();
+        }
+        if !matches!(outcome, Outcome::Closed | Outcome::Halted) {
+            self.from.progress.looked();
+        }
         Turned { tail: self, buffer, outcome }
     }
 
     /// The last turn: tells that nothing more will come.
-    pub(super) async fn end(self, context: &Context) -> Turned<D> {
+    pub(super) async fn end(self: Box<Self>, context: &Context) -> Turned<D> {
         if let Some(stream) = self.stream() {
             // If nobody takes events any more, the lane is about to end.
             let _ = context.send(Event::Ended(stream)).await;
@@ -281,7 +328,13 @@ impl<D: Disk> Tail<D> {
     async fn read_and_send(&mut self, buffer: &mut Vec<u8>, context: &Context) -> Result<bool, Stop> {
         if let Some(file) = self.held.take() {
             self.open(file, context).await?;
+            // What was remembered is part of the state now.
+            self.from.known = None;
+            if let Some(stream) = self.stream.filter(|_| self.origin.is_none()) {
+                self.set_origin(stream);
+            }
         }
+        self.resume(context).await?;
         if std::mem::take(&mut self.renamed) {
             self.tell_renamed(context).await?;
         }

@@ -12,18 +12,20 @@ use crate::{
         Event,
         context::Context,
         disk::Disk,
-        evidence, identity,
+        evidence, farewell,
         inbox::Skip,
         inflate::{self, Look},
+        known::Stray,
     },
-    record::{Checkpoint, Head, Origin, Stream, TailMark},
+    record::{Checkpoint, Head, Origin, Place, Stream, TailMark},
 };
 
 impl<D: Disk> Tail<D> {
     /// Recognises a file that was just opened, if it was not open before.
     pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
         let size = file.metadata()?.len();
-        if self.origin.is_none() {
+        self.from.progress.saw_size(size);
+        if self.stream.is_none() {
             let look = inflate::look(&file, self.from.unpack)?;
             self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
@@ -57,20 +59,17 @@ impl<D: Disk> Tail<D> {
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
-                (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
+                context.table.hand_over(Stray::replaced(Checkpoint::clone(known), 0, context.settings.copy_wait));
+                self.reset();
+                self.leave_to_discovery()?;
                 self.from.succession.begin()
             }
         };
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
-        self.begin(stream, context).await?;
-        match &self.from.known {
-            Some(known) if known.stream != stream => {
-                context.send(Event::Ended(known.stream)).await.map_err(|_| Stop::Closed)
-            }
-            _ => Ok(()),
-        }
+        self.from.known = None;
+        self.begin(stream, context).await
     }
 
     /// Passes over what of a file is older than anyone cares for, up to the beginning of a line.
@@ -88,28 +87,41 @@ impl<D: Disk> Tail<D> {
         metrics::counter(&list::SKIPPED_BYTES, &[&self.from.task, skip.reason]).increment(self.offset);
     }
 
-    /// Begins the next generation: the file is not what it was, or is shorter than it was.
+    /// Begins the next stream: the file is not what it was, or is shorter than it was.
     pub(super) async fn restart(&mut self, context: &Context) -> Result<(), Stop> {
         let ended = self.stream().ok_or(Stop::Elsewhere)?;
-        let stream = self.from.succession.begin();
-        let given_up = self.from.progress.unread();
+        let unread = self.from.progress.unread();
         debug!(path = %self.from.path.display(), offset = self.offset, "file was truncated, reading it from its beginning");
-        let counters = context.counters(&self.from.task);
-        counters.happened("truncated");
-        counters.abandoned.increment(given_up);
+        // All that was read of it is sent. What was not may stand in a copy, and is given up if there is none.
+        context.table.hand_over(Stray::replaced(self.checkpoint(ended), unread, context.settings.copy_wait));
+        context.counters(&self.from.task).happened("truncated");
+        // It may have no name any more.
+        let again = self.held().and_then(farewell::reopen);
+        self.reset();
+        self.leave_to_discovery()?;
+        let file = match again {
+            Some(file) => file,
+            None => File::open(&self.from.path)?,
+        };
+        if !self.from.is_at(&file.metadata()?) {
+            return Err(Stop::Elsewhere);
+        }
+        self.open(file, context).await
+    }
+
+    /// Forgets what the file was.
+    fn reset(&mut self) {
+        self.close();
+        (self.stream, self.from.known, self.packed) = (None, None, None);
         (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
         self.unended = false;
         self.from.progress.restarted();
-        self.close();
-        let file = File::open(&self.from.path)?;
-        if identity::place(&file.metadata()?) != self.from.place {
-            return Err(Stop::Elsewhere);
-        }
-        let look = inflate::look(&file, self.from.unpack)?;
-        self.head = Head::of(&look.text);
-        self.know_packing(look.packing);
-        self.begin(stream, context).await?;
-        context.send(Event::Ended(ended)).await.map_err(|_| Stop::Closed)
+    }
+
+    /// Where only names and content tell files apart, what a name leads to now may be another known file.
+    fn leave_to_discovery(&mut self) -> Result<(), Stop> {
+        self.from.is_void = self.from.place == Place::default();
+        if self.from.is_void { Err(Stop::Elsewhere) } else { Ok(()) }
     }
 
     async fn begin(&mut self, stream: Stream, context: &Context) -> Result<(), Stop> {
@@ -124,7 +136,8 @@ impl<D: Disk> Tail<D> {
         self.tell_changed(context).await
     }
 
-    fn set_origin(&mut self, stream: Stream) {
+    pub(super) fn set_origin(&mut self, stream: Stream) {
+        self.stream = Some(stream);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
     }

@@ -90,6 +90,7 @@ impl<D: Disk> Tail<D> {
         let origin = Arc::clone(self.origin.as_ref().ok_or(Stop::Elsewhere)?);
         let (offset, read_at) = (self.offset, Timestamp::now());
         self.offset += bytes as u64;
+        self.sent += bytes;
         self.mark = TailMark { in_line: part.goes_on(), ..TailMark::behind(text) };
         self.active = Instant::now();
         context.counters(&self.from.task).read(bytes as u64, lines);

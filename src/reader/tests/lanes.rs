@@ -158,3 +158,162 @@ with_both_backends! {
         bench.stop().await;
     }
 }
+
+impl Bench {
+    /// Starts with tasks of the test's own.
+    fn start_tasks(&mut self, tasks: &[Task]) {
+        let (sender, receiver) = mpsc::channel(8);
+        let started = Reader::start(self.settings.clone(), tasks, Vec::new(), 42, &self.budget, sender);
+        self.reader = Some(started.expect("the reader starts"));
+        self.events = receiver;
+    }
+
+    /// Takes one event; the path and the text if it is a block.
+    async fn next_block(&mut self) -> Option<(String, usize)> {
+        let event = timeout(Duration::from_secs(20), self.events.recv()).await.expect("an event");
+        let event = event.expect("the reader runs");
+        let block = match &event {
+            Event::Block(block) => {
+                let name = block.origin.path.file_stem().expect("a name").to_string_lossy().into_owned();
+                Some((name, block.text.len()))
+            }
+            _ => None,
+        };
+        self.note(event);
+        block
+    }
+}
+
+fn task(dir: &Path, name: &str) -> Task {
+    Task::new(name, vec![dir.join(format!("{name}*.log")).to_string_lossy().into_owned()])
+}
+
+with_both_backends! {
+    async fn a_task_with_a_rate_waits_and_others_do_not(dir, bench) {
+        append(&dir.join("slow.log"), lines("slow", 0..2000));
+        append(&dir.join("fast.log"), lines("fast", 0..8000));
+        let slow = Task { rate: Some(1), ..task(dir, "slow") };
+        bench.settings.lanes = 1;
+        bench.start_tasks(&[slow, task(dir, "fast")]);
+        let (mut fast, mut slow) = (0, 0);
+        while fast < lines("fast", 0..8000).len() {
+            match bench.next_block().await {
+                Some((name, bytes)) if name == "fast" => fast += bytes,
+                Some((_, bytes)) => slow += bytes,
+                None => (),
+            }
+        }
+        assert!(slow <= bench.settings.block_bytes * 2, "{slow} bytes are more than a burst");
+        // What is written while a file waits comes no sooner, and nothing of it is lost when there is no rate.
+        append(&dir.join("slow.log"), lines("slow", 2000..2100));
+        bench.stop().await;
+        bench.start("slow.log");
+        bench.read_until(lines("fast", 0..8000).len() + lines("slow", 0..2100).len()).await;
+        assert_eq!(bench.texts(), [lines("fast", 0..8000), lines("slow", 0..2100)]);
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn the_rate_of_the_agent_is_shared_by_its_lanes(dir, bench) {
+        for file in 0..8 {
+            append(&dir.join(format!("{file}.log")), lines("x", 0..2000));
+        }
+        bench.settings.rate = Some(1);
+        bench.start("*.log");
+        let mut bytes = 0;
+        while let Ok(event) = timeout(Duration::from_millis(1500), bench.events.recv()).await {
+            bench.note(event.expect("the reader runs"));
+            bytes = bench.bytes();
+        }
+        assert!((1..=bench.settings.block_bytes * 2).contains(&bytes), "{bytes} bytes are no burst");
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn the_oldest_file_is_read_to_its_end_first(dir, bench) {
+        let day = Duration::from_secs(24 * 3600);
+        let now = std::time::SystemTime::now();
+        for (name, age) in [("b", 3), ("a", 2), ("d", 1), ("c", 4)] {
+            let path = dir.join(format!("app-{name}.log"));
+            append(&path, lines(name, 0..1000));
+            File::options().write(true).open(&path).expect("opened").set_modified(now - day * age).expect("aged");
+        }
+        bench.start_tasks(&[Task { oldest_first: true, ..task(dir, "app") }]);
+        let total: usize = ["a", "b", "c", "d"].iter().map(|name| lines(name, 0..1000).len()).sum();
+        let mut order: Vec<String> = Vec::new();
+        while bench.bytes() < total {
+            if let Some((name, _)) = bench.next_block().await
+                && order.last() != Some(&name)
+            {
+                order.push(name);
+            }
+        }
+        // The first file that was found may have had one turn before older ones were found.
+        if order.len() > 4 {
+            order.remove(0);
+        }
+        assert_eq!(order, ["app-c", "app-b", "app-a", "app-d"]);
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn a_hot_file_does_not_starve_hundreds(dir, bench) {
+        (bench.settings.lanes, bench.budget) = (1, Budget::new(1024 * 1024));
+        append(&dir.join("0-hot.log"), lines("hot", 0..60_000));
+        for file in 0..300 {
+            append(&dir.join(format!("{file:03}.log")), lines("cold", 0..3));
+        }
+        bench.start("*.log");
+        let (mut hot, mut cold) = (0, 0);
+        while cold < 300 * lines("cold", 0..3).len() {
+            match bench.next_block().await {
+                Some((name, bytes)) if name == "0-hot" => hot += bytes,
+                Some((_, bytes)) => cold += bytes,
+                None => (),
+            }
+        }
+        let all = lines("hot", 0..60_000).len();
+        assert!(hot < all / 2, "{hot} bytes of {all} came before the others");
+        bench.read_until(all + cold).await;
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn each_file_is_told_by_its_state_and_how_far_reading_is_behind(dir, bench) {
+        (bench.settings.lanes, bench.settings.open_files_max) = (1, 3);
+        let one = lines("x", 0..50);
+        bench.start("*.log");
+        let nothing = bench.starve().await;
+        for name in ["a", "b", "c", "d"] {
+            append(&dir.join(format!("{name}.log")), &one);
+        }
+        let now = |bench: &Bench| {
+            let status = bench.reader.as_ref().expect("it runs").status();
+            status.get("t").copied().unwrap_or_default()
+        };
+        eventually("three are open and one waits", || (now(bench).open, now(bench).waiting) == (3, 1)).await;
+        let held = ["a", "b", "c", "d"].into_iter().find(|name| {
+            let path = dir.join(format!("{name}.log"));
+            let descriptors = fs::read_dir("/proc/self/fd").expect("procfs").flatten();
+            descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|leads| leads == path)
+        });
+        let held = dir.join(format!("{}.log", held.expect("three of them")));
+        fs::rename(&held, dir.join("old.log")).expect("renamed");
+        eventually("the renamed one is drained", || now(bench).draining == 1).await;
+        assert!(now(bench).unread_bytes >= 3 * one.len() as u64 && now(bench).oldest_unread.is_some());
+        drop(nothing);
+        bench.read_until(4 * one.len()).await;
+        eventually("all is read", || {
+            let status = now(bench);
+            (status.idle, status.open, status.unread_bytes, status.oldest_unread) == (4, 0, 0, None)
+        })
+        .await;
+        fs::remove_file(dir.join("old.log")).expect("deleted");
+        eventually("the deleted one is forgotten", || now(bench).idle == 3).await;
+        bench.stop().await;
+    }
+}

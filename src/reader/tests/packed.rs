@@ -150,7 +150,7 @@ with_both_backends! {
         bench.start("*");
         bench.read_until(one.len() + two.len() + lines("three", 0..2000).len()).await;
         bench.stop().await;
-        assert_eq!(bench.streams.keys().map(|stream| stream.generation).collect::<Vec<_>>(), [2]);
+        assert_eq!(bench.streams.keys().map(|stream| stream.generation).max(), Some(2));
     }
 }
 

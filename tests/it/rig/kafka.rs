@@ -96,6 +96,18 @@ pub fn records(servers: &str, topic: &str) -> Vec<Record> {
     records
 }
 
+/// A consumer of all of a topic, each partition from its first record.
+pub fn from_the_beginning(servers: &str, topic: &str) -> BaseConsumer {
+    let consumer: BaseConsumer =
+        config(servers).set("group.id", "listens").set("enable.auto.commit", "false").create().expect("a consumer");
+    let mut wanted = TopicPartitionList::new();
+    for (partition, low, _) in watermarks(&consumer, topic) {
+        wanted.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset is valid");
+    }
+    consumer.assign(&wanted).expect("the partitions exist");
+    consumer
+}
+
 /// How many records of a topic a group has not committed yet.
 pub fn behind(servers: &str, topic: &str, group: &str) -> i64 {
     let consumer: BaseConsumer = config(servers).set("group.id", group).create().expect("a consumer");

@@ -11,6 +11,8 @@ use std::{
     sync::OnceLock,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::ports;
 
 /// How long a service may take to start on a machine that is busy with something else.
@@ -73,9 +75,29 @@ impl Broker {
         run("kafka/stop.sh", &[], &self.environment);
     }
 
+    /// Lets the broker do nothing at all, until it is dropped: a Kafka that takes no records, and says nothing.
+    pub fn pause(&self) -> Paused {
+        let data = self.environment.iter().find(|(key, _)| *key == "KAFKA_DATA_DIR").map(|(_, value)| value);
+        let file = Path::new(data.expect("it is set")).join("run/node-1.pid");
+        let text = std::fs::read_to_string(&file).expect("the broker runs");
+        let pid = text.trim().parse().ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, Signal::STOP).expect("the broker runs");
+        Paused(pid)
+    }
+
     /// Starts it again, with the data and on the port that it had.
     pub fn start_again(&self) {
         run("kafka/start.sh", &[], &self.environment);
+    }
+}
+
+/// A broker that does nothing; it goes on when this is dropped.
+pub struct Paused(Pid);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // It fails only if the broker is gone.
+        let _ = kill_process(self.0, Signal::CONT);
     }
 }
 

@@ -94,6 +94,16 @@ impl Site {
         table.insert(last.to_owned(), value.into());
     }
 
+    /// The configuration as it is, to go back to.
+    pub fn clone_settings(&self) -> toml::Table {
+        self.config.clone()
+    }
+
+    /// Goes back to a configuration.
+    pub fn restore_settings(&mut self, settings: toml::Table) {
+        self.config = settings;
+    }
+
     /// Leaves a table out.
     pub fn unset(&mut self, table: &str) {
         self.config.remove(table);

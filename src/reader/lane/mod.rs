@@ -8,6 +8,9 @@
 //!
 //! While files are open it also looks twice a second for those to close, to flush, or to give up.
 
+mod descriptors;
+mod passing;
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     rc::Rc,
@@ -22,16 +25,18 @@ use futures::{
 };
 use tokio::{
     sync::Notify,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::warn;
 
 use super::{
     context::Context,
     disk::Disk,
-    farewell::{self, Held},
+    farewell::Held,
     inbox::{Command, Inbox, Later},
-    tail::{Hold, Outcome, Tail, Turned},
+    progress::{Progress, Standing},
+    schedule::{Grant, Rules, Schedule},
+    tail::{Outcome, Tail, Turned},
 };
 use crate::record::{FileId, TailMark};
 
@@ -45,15 +50,17 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) struct Lane<D: Disk> {
     context: Rc<Context>,
     inbox: Arc<Inbox>,
-    tails: HashMap<FileId, Tail<D>>,
+    tails: HashMap<FileId, Box<Tail<D>>>,
     away: HashMap<FileId, Away>,
     turns: FuturesUnordered<LocalBoxFuture<'static, Turned<D>>>,
     /// Open files that have something to read.
-    ready: VecDeque<FileId>,
+    ready: Schedule,
     /// Files that would be ready if there were a descriptor for them.
     waiting: VecDeque<FileId>,
     /// Open files that were read to their ends, by when; the first ones are closed first.
     quiet: BTreeSet<(Instant, FileId)>,
+    /// Files that were closed, and rest; that is told when there is room for it.
+    resting: BTreeSet<FileId>,
     /// Files that something becomes of as time passes, such as deleted ones; a part of the open ones.
     minded: HashSet<FileId>,
     buffers: Vec<Vec<u8>>,
@@ -65,6 +72,8 @@ pub(super) struct Lane<D: Disk> {
 
 /// A file in its turn.
 struct Away {
+    grant: Option<Grant>,
+    progress: Arc<Progress>,
     since: Instant,
     /// Ends the turn early, for a file that is given up.
     halt: Rc<Notify>,
@@ -75,16 +84,17 @@ struct Away {
 }
 
 impl<D: Disk> Lane<D> {
-    pub(super) fn new(context: Context, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(context: Context, rules: Rules, inbox: Arc<Inbox>) -> Self {
         Self {
+            ready: Schedule::new(rules, context.quantum()),
             context: Rc::new(context),
             inbox,
             tails: HashMap::new(),
             away: HashMap::new(),
             turns: FuturesUnordered::new(),
-            ready: VecDeque::new(),
             waiting: VecDeque::new(),
             quiet: BTreeSet::new(),
+            resting: BTreeSet::new(),
             minded: HashSet::new(),
             buffers: Vec::new(),
             open: 0,
@@ -110,11 +120,12 @@ impl<D: Disk> Lane<D> {
 
     /// Waits until a turn ends, something is told, or time has passed that matters.
     async fn rest(&mut self, tick: &mut Interval) {
-        let stop = self.context.stop.clone();
+        let context = Rc::clone(&self.context);
         let minds_time = self.open > 0 || !self.waiting.is_empty();
+        let due = self.ready.due().filter(|_| self.turns.len() < FILES_AT_ONCE);
         tokio::select! {
             biased;
-            () = stop.cancelled() => (),
+            () = context.stop.cancelled() => (),
             _ = tick.tick(), if minds_time => self.tick(),
             Some(turned) = self.turns.next(), if !self.turns.is_empty() => {
                 self.conclude(turned);
@@ -124,12 +135,17 @@ impl<D: Disk> Lane<D> {
                 }
             }
             () = self.inbox.wait() => (),
+            room = context.room(), if !self.resting.is_empty() => self.tell_resting(room),
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => (),
         }
     }
 
     fn obey(&mut self, command: Command) {
         let id = command.id();
         if let Some(away) = self.away.get_mut(&id) {
+            if let Command::Deleted(_) | Command::Renamed(..) = command {
+                away.progress.lost_a_name();
+            }
             if let Command::Deleted(_) = command {
                 away.deleted = Some(Instant::now());
                 self.minded.insert(id);
@@ -139,11 +155,12 @@ impl<D: Disk> Lane<D> {
         match command {
             Command::Add(assignment) => match self.tails.get_mut(&id) {
                 Some(tail) => tail.revive(*assignment),
-                None => drop(self.tails.insert(id, Tail::new(*assignment, self.context.quantum()))),
+                None => drop(self.tails.insert(id, Box::new(Tail::new(*assignment, self.context.quantum())))),
             },
             Command::Wake(_) => self.wake(id),
             Command::Renamed(_, path) => {
                 if let Some(tail) = self.tails.get_mut(&id) {
+                    tail.from.progress.lost_a_name();
                     tail.rename(path);
                     self.wake(id);
                 }
@@ -152,101 +169,29 @@ impl<D: Disk> Lane<D> {
         }
     }
 
-    /// Opens a file that may have something new, and puts it in line.
-    fn wake(&mut self, id: FileId) {
-        let Some(tail) = self.tails.get_mut(&id).filter(|tail| !tail.queued) else { return };
-        if let Some(since) = tail.quiet.take() {
-            self.quiet.remove(&(since, id));
-        }
-        tail.queued = true;
-        if tail.is_open() {
-            self.ready.push_back(id);
-        } else if !self.waiting.is_empty() || !self.has_room() || !self.hold(id) {
-            self.waiting.push_back(id);
-        }
-    }
-
-    /// Opens a file that is in line, for which there is room; false if the system has no descriptor for it.
-    fn hold(&mut self, id: FileId) -> bool {
-        // A file that was given up, or opened otherwise, waits no more.
-        let Some(tail) = self.tails.get_mut(&id).filter(|tail| tail.queued && !tail.is_open()) else { return true };
-        match tail.hold() {
-            Hold::Open => {
-                self.open += 1;
-                self.ready.push_back(id);
-            }
-            Hold::NoDescriptor => return false,
-            Hold::Not(outcome) => {
-                if let Some(tail) = self.tails.remove(&id) {
-                    self.take_back(tail, outcome);
-                }
-            }
-        }
-        true
-    }
-
-    /// Whether one more file may be opened; the one that was quiet for longest is closed for it.
-    fn has_room(&mut self) -> bool {
-        if self.open < self.context.open_max {
-            return true;
-        }
-        match self.quiet.pop_first() {
-            Some((_, id)) => self.close_quiet(id),
-            None => return false,
-        }
-        true
-    }
-
-    /// Closes a file that was just taken out of the quiet ones.
-    fn close_quiet(&mut self, id: FileId) {
-        if let Some(tail) = self.tails.get_mut(&id) {
-            tail.quiet = None;
-            tail.close();
-            self.open -= 1;
-        }
-    }
-
-    /// Opens files that waited for a descriptor.
-    fn serve_waiting(&mut self) {
-        for _ in 0..self.waiting.len() {
-            let Some(id) = self.waiting.front().copied().filter(|_| self.has_room()) else { break };
-            if !self.hold(id) {
-                break;
-            }
-            self.waiting.pop_front();
-        }
-    }
-
-    fn deleted(&mut self, id: FileId) {
-        let Some(tail) = self.tails.get_mut(&id) else { return };
-        tail.deleted = Some(Instant::now());
-        if tail.is_open() {
-            self.minded.insert(id);
-            self.wake(id);
-        } else {
-            self.give_up(id);
-        }
-    }
-
     /// One quantum for each of the first ready files.
     fn begin_turns(&mut self) {
         while self.turns.len() < FILES_AT_ONCE {
-            let Some(id) = self.ready.pop_front() else { break };
+            let Some(grant) = self.ready.pop(Instant::now()) else { break };
+            let id = grant.file;
             // A file that was given up is not there any more, or in line a second time.
             if !self.tails.get(&id).is_some_and(|tail| tail.queued && tail.is_open()) {
+                self.ready.give_back(&grant, 0, Instant::now());
                 continue;
             }
             let Some(tail) = self.tails.remove(&id) else { continue };
-            let (halt, context) = (self.leave(&tail), Rc::clone(&self.context));
+            let (halt, context) = (self.leave(&tail, Some(grant)), Rc::clone(&self.context));
             let buffer = self.buffers.pop().unwrap_or_default();
             self.turns.push(async move { tail.turn(buffer, &context, &halt).await }.boxed_local());
         }
     }
 
     /// Notes that a file is away from now on; what ends its turn early.
-    fn leave(&mut self, tail: &Tail<D>) -> Rc<Notify> {
+    fn leave(&mut self, tail: &Tail<D>, grant: Option<Grant>) -> Rc<Notify> {
         let halt = Rc::new(Notify::new());
         let away = Away {
+            grant,
+            progress: Arc::clone(&tail.from.progress),
             since: Instant::now(),
             halt: Rc::clone(&halt),
             held: tail.held(),
@@ -266,6 +211,9 @@ impl<D: Disk> Lane<D> {
         }
         let id = tail.from.id;
         let away = self.away.remove(&id);
+        if let Some(grant) = away.as_ref().and_then(|away| away.grant.as_ref()) {
+            self.ready.give_back(grant, tail.sent, Instant::now());
+        }
         if away.as_ref().is_some_and(|away| away.held.is_some()) && !tail.is_open() {
             self.open -= 1;
         }
@@ -280,15 +228,23 @@ impl<D: Disk> Lane<D> {
     }
 
     /// Decides what becomes of a file after its turn, or after it could not be opened.
-    fn take_back(&mut self, mut tail: Tail<D>, outcome: Outcome) {
+    fn take_back(&mut self, mut tail: Box<Tail<D>>, outcome: Outcome) {
         let id = tail.from.id;
         tail.queued = false;
         let again = matches!(outcome, Outcome::More);
         let gone = tail.deleted.is_some() && !tail.is_open();
         match outcome {
-            Outcome::More => tail.failed = None,
+            Outcome::More => {
+                tail.failed = None;
+                if tail.from.progress.wants_sample() {
+                    tail.see_size();
+                }
+            }
             Outcome::Quiet => {
                 tail.failed = None;
+                if !tail.unended {
+                    tail.from.progress.caught_up();
+                }
                 if tail.needs_minding() {
                     self.minded.insert(id);
                 } else if tail.is_open() {
@@ -299,6 +255,7 @@ impl<D: Disk> Lane<D> {
             Outcome::Elsewhere => (),
             Outcome::Failed(error) => {
                 self.close(&mut tail);
+                tail.from.progress.stands(Standing::Failed);
                 self.context.counters(&tail.from.task).failed.increment(1);
                 if tail.failed.replace(error.kind()) != Some(error.kind()) {
                     warn!(
@@ -320,96 +277,5 @@ impl<D: Disk> Lane<D> {
         } else if gone {
             self.give_up(id);
         }
-    }
-
-    /// Looks after files that something becomes of as time passes.
-    fn tick(&mut self) {
-        let context = Rc::clone(&self.context);
-        let settings = &context.settings;
-        let now = Instant::now();
-        while let Some((since, id)) = self.quiet.first().copied() {
-            if now.duration_since(since) < settings.close_after {
-                break;
-            }
-            self.quiet.pop_first();
-            self.close_quiet(id);
-        }
-        let (mut woken, mut over) = (Vec::new(), Vec::new());
-        self.minded.retain(|id| {
-            let Some(tail) = self.tails.get_mut(id) else { return self.away.contains_key(id) };
-            let idle = tail.active.elapsed();
-            if tail.is_overdue(settings.idle_flush) || tail.waits_to_unpack() {
-                woken.push(*id);
-            } else if tail.deleted.is_some() && !tail.queued {
-                // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.
-                let list = if idle >= settings.deleted_quiet { &mut over } else { &mut woken };
-                list.push(*id);
-            }
-            tail.needs_minding()
-        });
-        for id in woken {
-            self.wake(id);
-        }
-        for id in over {
-            self.give_up(id);
-        }
-        self.let_go();
-        self.serve_waiting();
-    }
-
-    /// Lets go of deleted files that may be held no longer, whatever of them was not read.
-    fn let_go(&mut self) {
-        let settings = &self.context.settings;
-        let deleted = self.minded.iter().filter_map(|id| match (self.tails.get(id), self.away.get(id)) {
-            (Some(tail), _) => Some((*id, tail.deleted?, tail.queued || tail.unended, tail.held())),
-            (None, Some(away)) => Some((*id, away.deleted?, away.since.elapsed() >= TICK, away.held)),
-            (None, None) => None,
-        });
-        let mut over: Vec<FileId> = Vec::new();
-        let mut held: Vec<(FileId, Held)> = Vec::new();
-        for (id, since, is_behind, holds) in deleted {
-            if is_behind && since.elapsed() >= settings.deleted_grace {
-                over.push(id);
-            } else {
-                held.extend(holds.map(|holds| (id, holds)));
-            }
-        }
-        over.extend(farewell::crowded_out(&held, settings.free_space_min, farewell::look));
-        for id in over {
-            match self.away.get(&id) {
-                Some(away) => away.halt.notify_one(),
-                None => self.give_up(id),
-            }
-        }
-    }
-
-    fn close(&mut self, tail: &mut Tail<D>) {
-        if tail.is_open() {
-            tail.close();
-            self.open -= 1;
-        }
-    }
-
-    /// Ends a file whose last name is gone and counts what of it will never be read.
-    fn give_up(&mut self, id: FileId) {
-        self.minded.remove(&id);
-        let Some(mut tail) = self.tails.remove(&id) else { return };
-        if let Some(since) = tail.quiet.take() {
-            self.quiet.remove(&(since, id));
-        }
-        tail.see_size();
-        self.close(&mut tail);
-        let counters = self.context.counters(&tail.from.task);
-        counters.happened("deleted");
-        let unread = tail.from.progress.unread();
-        if unread > 0 {
-            counters.abandoned.increment(unread);
-            warn!(path = %tail.from.path.display(), bytes = unread, "file was deleted before all of it was read");
-        }
-        let Some(parting) = tail.parting() else { return };
-        self.context.table.part(parting);
-        self.leave(&tail);
-        let context = Rc::clone(&self.context);
-        self.turns.push(async move { tail.end(&context).await }.boxed_local());
     }
 }

@@ -1,0 +1,83 @@
+//! How far reading is, task by task: what a person asks first.
+
+use std::time::Duration;
+
+use super::progress::{Progress, Standing};
+use crate::metrics::{self, list};
+
+/// The files of a task, each in one state, and what of them was not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Files that are open and have all their names.
+    pub open: usize,
+    /// Files that were read to their ends and closed since.
+    pub idle: usize,
+    /// Files that were renamed or deleted and are not read to their ends yet.
+    pub draining: usize,
+    /// Files that could not be read when that was last tried.
+    pub failed: usize,
+    /// Files that wait for a descriptor.
+    pub waiting: usize,
+    /// Bytes that were not read.
+    pub unread_bytes: u64,
+    /// How long the oldest byte that was not read has been waiting, at least.
+    pub oldest_unread: Option<Duration>,
+}
+
+impl Status {
+    pub(super) fn add(&mut self, progress: &Progress, now_ms: i64) {
+        let state = match progress.standing() {
+            Standing::Failed => &mut self.failed,
+            _ if progress.is_draining() => &mut self.draining,
+            Standing::Waiting => &mut self.waiting,
+            Standing::Open => &mut self.open,
+            Standing::Idle => &mut self.idle,
+        };
+        *state += 1;
+        self.unread_bytes += progress.unread();
+        self.oldest_unread = self.oldest_unread.max(progress.oldest_unread(now_ms));
+    }
+
+    /// Sets the metrics of a task of which, beside what was not read, so many bytes were read and are not safe.
+    pub fn report(&self, task: &str, in_flight_bytes: u64) {
+        let states = [
+            ("open", self.open),
+            ("idle", self.idle),
+            ("draining", self.draining),
+            ("failed", self.failed),
+            ("waiting", self.waiting),
+        ];
+        for (state, files) in states {
+            metrics::gauge(&list::FILES, &[task, state]).set(files as f64);
+        }
+        metrics::gauge(&list::UNREAD_BYTES, &[task]).set((self.unread_bytes + in_flight_bytes) as f64);
+        let oldest = self.oldest_unread.unwrap_or_default();
+        metrics::gauge(&list::OLDEST_UNREAD_SECONDS, &[task]).set(oldest.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Progress, Standing, Status};
+
+    #[test]
+    fn each_file_is_in_one_state_and_the_oldest_byte_of_all_counts() {
+        let mut status = Status::default();
+        for standing in [Standing::Idle, Standing::Open, Standing::Waiting, Standing::Failed] {
+            let progress = Progress::default();
+            progress.stands(standing);
+            status.add(&progress, 1000);
+        }
+        let leaving = Progress::default();
+        leaving.stands(Standing::Open);
+        leaving.saw_size(7);
+        leaving.fell_behind(400);
+        leaving.lost_a_name();
+        status.add(&leaving, 1000);
+        let oldest_unread = Some(Duration::from_millis(600));
+        let expected = Status { open: 1, idle: 1, draining: 1, failed: 1, waiting: 1, unread_bytes: 7, oldest_unread };
+        assert_eq!(status, expected);
+    }
+}
