@@ -206,7 +206,10 @@ impl Discover {
         let begin = inflate::look(&held.file, true)?;
         let mut may_grow = false;
         for path in &held.originals {
-            for (number, stray) in self.known.at_path(path) {
+            // Streams that are still to end lost their files just now, one after the other, and so came their copies.
+            let mut strays: Vec<_> = self.known.at_path(path).collect();
+            strays.sort_by_key(|(number, stray)| stray.ends.map_or(Number::MAX, |_| *number));
+            for (number, stray) in strays {
                 match evidence::goes_on(&held.file, size, &begin, &stray.checkpoint)? {
                     Answer::Yes => return Ok(Verdict::GoesOn(number)),
                     Answer::NotYet => may_grow = true,
