@@ -252,8 +252,9 @@ impl<D: Disk> Tail<D> {
         // Nothing comes behind the damage, so what stands before it doesn't wait for its end.
         self.flush |= damage.is_some();
         let whole = ends && unpack.is_whole();
-        self.flush &= whole || damage.is_some();
-        self.flush_message &= self.flush;
+        if ends && !whole {
+            (self.flush, self.flush_message) = (false, false);
+        }
         let sent_from = self.offset;
         let more = self.send(&packed.text, !over, permit, context).await?;
         packed.text.drain(..(self.offset - sent_from) as usize);

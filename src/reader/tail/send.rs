@@ -60,7 +60,8 @@ impl<D: Disk> Tail<D> {
                 }
             }
         };
-        (self.flush, self.flush_message) = (false, false);
+        // What is longer than this read is seen whole by a larger one, and is as overdue then.
+        (self.flush, self.flush_message) = (self.flush && grow, self.flush_message && grow);
         // Half a character of UTF-16 waits for its other half, however long that takes.
         self.unended = text.len() - at >= reading.newline().width();
         self.waiting.see(self.offset, text.len() - at, Instant::now());

@@ -324,6 +324,16 @@ with_both_backends! {
 }
 
 with_both_backends! {
+    async fn an_unended_line_longer_than_a_turn_is_for_goes_out_as_well(dir, bench) {
+        append(&dir.join("app.log"), [&b"short\n"[..], &[b'y'; 6000]].concat());
+        bench.start("*.log");
+        bench.read_until(6006).await;
+        assert_eq!(bench.parts, [(Part::First, 6000)]);
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
     async fn over_long_and_unended_lines_go_out_in_marked_parts(dir, bench) {
         let path = dir.join("app.log");
         let mut text = lines("short", 0..5).into_bytes();
