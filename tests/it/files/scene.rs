@@ -219,7 +219,19 @@ impl Scene {
         let mine = format!("{} ", self.name).into_bytes();
         let strange = heard.keys().filter(|line| line.starts_with(&mine) && !self.lines.contains_key(*line));
         faults.extend(strange.map(|line| format!("never written: {} ({} bytes)", shown(line), line.len())));
+        // The first of each kind tell enough.
         faults.sort();
+        let count = faults.len();
+        let kind = |fault: &String| fault.split(':').next().map(str::to_owned);
+        let mut seen = HashMap::new();
+        faults.retain(|fault| {
+            let of_kind: &mut u32 = seen.entry(kind(fault)).or_default();
+            *of_kind += 1;
+            *of_kind <= 3
+        });
+        if count > faults.len() {
+            faults.push(format!("{}: {count} in all", self.name));
+        }
         faults
     }
 
