@@ -113,6 +113,11 @@ impl Belt {
             Event::Ended(stream) => self.keeper.ended(stream),
             Event::Forgotten(stream) => self.keeper.forgotten(stream),
             Event::Block(block) => {
+                // Before this block is under way too.
+                if self.routes.is_pinned() {
+                    let keeper = &self.keeper;
+                    self.routes.unpin(|stream| keeper.is_settled(stream));
+                }
                 if let Err(error) = self.keeper.take(&block.span()) {
                     // A defect: its bytes are read again at the next start, because no checkpoint passes them.
                     error!(path = %block.origin.path.display(), error = %error, "a block does not fit its stream");
@@ -128,7 +133,8 @@ impl Belt {
 
     /// Notes how many partitions a topic has, and goes on with what waited for it.
     pub(super) fn learn(&mut self, topic: Arc<str>, partitions: i32) {
-        self.routes.learn(topic, partitions);
+        let keeper = &self.keeper;
+        self.routes.learn(&topic, partitions, || keeper.unsettled().collect());
         for block in std::mem::take(&mut self.parked) {
             self.push(block);
         }
@@ -137,7 +143,7 @@ impl Belt {
     fn push(&mut self, block: Block) {
         let task = Arc::clone(&block.origin.task);
         let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) else { return };
-        let Some(partition) = self.routes.partition(&topic, block.origin.stream.file) else {
+        let Some(partition) = self.routes.partition(&topic, block.origin.stream) else {
             self.parked.push_back(block);
             return;
         };

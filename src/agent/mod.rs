@@ -7,6 +7,7 @@
 
 mod belt;
 mod known;
+mod outlook;
 mod rebuild;
 mod route;
 mod saving;
@@ -21,12 +22,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub(crate) use self::belt::Ticket;
-use self::{belt::Belt, known::Known, saving::Saving};
+use self::{
+    belt::Belt,
+    known::Known,
+    outlook::{Outlook, SILENCE_MAX},
+    saving::Saving,
+};
 use crate::{
     checkpoint::Window,
     config::Config,
     host,
-    kafka::{Delivered, KafkaError, Producer},
+    kafka::{Delivered, Producer},
     metrics::{self, Health, list},
     reader::{self, Event, Reader},
     record::Budget,
@@ -90,9 +96,8 @@ struct Wires {
 impl Wires {
     async fn carry(mut self, mut belt: Belt, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
         let (answers, mut routes) = mpsc::channel(16);
-        let kafka = self.health.part("kafka");
-        let mut trouble = belt.producer().trouble();
-        let mut asking = route::ask(belt.producer(), belt.topics(), &kafka, &answers);
+        let mut outlook = Outlook::new(self.health.part("kafka"), belt.topics());
+        let mut asking = route::ask(belt.producer(), belt.topics(), &answers);
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
@@ -101,11 +106,19 @@ impl Wires {
                 biased;
                 () = stop.cancelled() => (),
                 Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
-                Ok(()) = trouble.changed() => tell(&kafka, trouble.borrow_and_update().as_ref()),
-                Some((topic, partitions)) = routes.recv() => belt.learn(topic, partitions),
+                Some((topic, answer)) = routes.recv() => {
+                    outlook.heard(&topic, answer.as_ref().map(|_| ()).map_err(Clone::clone));
+                    if let Ok(partitions) = answer {
+                        belt.learn(topic, partitions);
+                    }
+                    outlook.tell(belt.producer().silence(SILENCE_MAX).as_ref());
+                }
                 () = self.saving.finished(&mut belt.keeper) => (),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
-                _ = tick.tick() => self.tick(&mut belt),
+                _ = tick.tick() => {
+                    self.tick(&mut belt);
+                    outlook.tell(belt.producer().silence(SILENCE_MAX).as_ref());
+                }
                 event = self.blocks.recv(), if !belt.is_parked() && !self.is_held(&belt) => match event {
                     Some(event) => self.take(&mut belt, event),
                     None => anyhow::bail!("all reading threads ended; the log above says why"),
@@ -186,13 +199,5 @@ async fn ship(saving: &mut Saving, belt: &mut Belt) {
     if belt.is_sealed() {
         saving.clear(&mut belt.keeper).await;
         belt.ship().await;
-    }
-}
-
-/// Says how Kafka is: what keeps it from taking records, if anything does.
-fn tell(kafka: &metrics::Part, trouble: Option<&KafkaError>) {
-    match trouble {
-        None => kafka.ok(),
-        Some(trouble) => kafka.failing(format!("{trouble}; reading waits, and nothing is lost")),
     }
 }

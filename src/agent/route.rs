@@ -3,56 +3,90 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use tracing::info;
 
 use super::Ticket;
-use crate::{kafka::Producer, metrics::Part, record::FileId};
+use crate::{
+    kafka::{KafkaError, Producer},
+    record::Stream,
+};
 
 /// How long to wait before a topic is asked for again.
 const AGAIN_FIRST: Duration = Duration::from_millis(500);
 const AGAIN_LAST: Duration = Duration::from_secs(10);
+/// How long to wait before a topic is asked for again that is known; a little longer than the answer is remembered.
+const AGAIN_KNOWN: Duration = Duration::from_secs(31);
 
-/// How many partitions each topic has, as far as Kafka has told.
+/// How many partitions each topic has, as far as Kafka has told, and who still uses an older number.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     partitions: HashMap<Arc<str>, i32>,
+    /// Streams that had something under way when their topic's partitions became others. They stay where they are
+    /// until all of that is settled, so that what comes later can't arrive earlier.
+    pinned: HashMap<(Arc<str>, Stream), i32>,
 }
 
 impl Routes {
-    pub(super) fn learn(&mut self, topic: Arc<str>, partitions: i32) {
-        self.partitions.insert(topic, partitions.max(1));
+    /// Notes how many partitions a topic has; `under_way` gives the streams of which not everything is settled.
+    pub(super) fn learn(&mut self, topic: &Arc<str>, count: i32, under_way: impl Fn() -> Vec<Stream>) {
+        let count = count.max(1);
+        let Some(before) = self.partitions.insert(Arc::clone(topic), count).filter(|before| *before != count) else {
+            return;
+        };
+        info!(%topic, before, partitions = count, "the topic has another number of partitions");
+        for stream in under_way() {
+            self.pinned.entry((Arc::clone(topic), stream)).or_insert_with(|| spread(stream, before));
+        }
     }
 
-    /// The partition of a file's lines; none if the topic isn't known yet.
-    pub(super) fn partition(&self, topic: &str, file: FileId) -> Option<i32> {
+    /// Whether a stream is kept in its old partition.
+    pub(super) fn is_pinned(&self) -> bool {
+        !self.pinned.is_empty()
+    }
+
+    /// Lets streams move of which `is_settled` says that everything is.
+    pub(super) fn unpin(&mut self, is_settled: impl Fn(Stream) -> bool) {
+        self.pinned.retain(|(_, stream), _| !is_settled(*stream));
+    }
+
+    /// The partition of a stream's lines; none if the topic isn't known yet.
+    pub(super) fn partition(&self, topic: &Arc<str>, stream: Stream) -> Option<i32> {
         let count = *self.partitions.get(topic)?;
-        // An identity is a hash, so its remainder spreads files evenly; below `count`, it fits.
-        Some((file.0 % count.unsigned_abs() as u128) as i32)
+        if self.pinned.is_empty() {
+            return Some(spread(stream, count));
+        }
+        let pinned = self.pinned.get(&(Arc::clone(topic), stream)).copied();
+        Some(pinned.unwrap_or_else(|| spread(stream, count)))
     }
 }
 
-/// Asks Kafka for each topic until it answers, and sends what it says. Ends when all have been answered.
+/// An identity is a hash, so its remainder spreads files evenly; below `count`, it fits.
+fn spread(stream: Stream, count: i32) -> i32 {
+    (stream.file.0 % count.unsigned_abs() as u128) as i32
+}
+
+/// What came of asking for a topic: how many partitions it has, or why that isn't known.
+pub(super) type Answer = (Arc<str>, Result<i32, KafkaError>);
+
+/// Asks Kafka for each topic until it answers, and from then on every now and then, for partitions may be added.
 pub(super) fn ask(
     producer: &Arc<Producer<Ticket>>,
     topics: impl Iterator<Item = Arc<str>>,
-    kafka: &Part,
-    answers: &mpsc::Sender<(Arc<str>, i32)>,
+    answers: &mpsc::Sender<Answer>,
 ) -> JoinSet<()> {
     let mut asking = JoinSet::new();
     for topic in topics {
-        let (producer, kafka, answers) = (Arc::clone(producer), kafka.clone(), answers.clone());
+        let (producer, answers) = (Arc::clone(producer), answers.clone());
         asking.spawn(async move {
             let mut pause = AGAIN_FIRST;
             loop {
-                match producer.partitions(&topic).await {
-                    Ok(count) => {
-                        kafka.ok();
-                        // Nobody listens once the agent stops.
-                        let _ = answers.send((topic, count)).await;
-                        return;
-                    }
-                    Err(error) => kafka.failing(format!("topic {topic:?}: {error}")),
+                let answer = producer.partitions(&topic).await;
+                let wait = if answer.is_ok() { AGAIN_KNOWN } else { pause };
+                // Nobody listens once the agent stops.
+                if answers.send((Arc::clone(&topic), answer)).await.is_err() {
+                    return;
                 }
-                sleep(pause).await;
+                sleep(wait).await;
                 pause = (pause * 2).min(AGAIN_LAST);
             }
         });
@@ -65,14 +99,38 @@ mod tests {
     use std::sync::Arc;
 
     use super::Routes;
-    use crate::record::FileId;
+    use crate::record::{FileId, Stream};
+
+    fn stream(file: u128) -> Stream {
+        Stream { file: FileId(file), generation: 0 }
+    }
 
     #[test]
     fn a_file_has_one_partition_and_none_before_the_topic_is_known() {
-        let mut routes = Routes::default();
-        assert_eq!(routes.partition("t", FileId(7)), None);
-        routes.learn(Arc::from("t"), 3);
-        assert_eq!(routes.partition("t", FileId(7)), Some(1));
-        assert!((0..3).contains(&routes.partition("t", FileId(u128::MAX)).expect("known")));
+        let (mut routes, topic) = (Routes::default(), Arc::from("t"));
+        assert_eq!(routes.partition(&topic, stream(7)), None);
+        routes.learn(&topic, 3, Vec::new);
+        assert_eq!(routes.partition(&topic, stream(7)), Some(1));
+        assert!((0..3).contains(&routes.partition(&topic, stream(u128::MAX)).expect("known")));
+    }
+
+    #[test]
+    fn a_file_moves_to_another_partition_only_when_nothing_of_it_is_under_way() {
+        let (mut routes, topic, other) = (Routes::default(), Arc::from("t"), Arc::from("other"));
+        routes.learn(&other, 2, Vec::new);
+        routes.learn(&topic, 2, || vec![stream(7)]);
+        assert!(!routes.is_pinned(), "what is new moves nobody");
+        routes.learn(&topic, 2, || vec![stream(7)]);
+        assert!(!routes.is_pinned(), "what is the same moves nobody");
+        routes.learn(&topic, 5, || vec![stream(7), stream(8)]);
+        assert_eq!((routes.partition(&topic, stream(7)), routes.partition(&topic, stream(9))), (Some(1), Some(4)));
+        routes.learn(&topic, 6, || vec![stream(7)]);
+        assert_eq!(routes.partition(&topic, stream(7)), Some(1), "it still is where it was at first");
+        assert_eq!(routes.partition(&other, stream(7)), Some(1));
+        routes.unpin(|which| which == stream(8));
+        assert!(routes.is_pinned());
+        routes.unpin(|_| true);
+        assert_eq!(routes.partition(&topic, stream(8)), Some(2));
+        assert!(!routes.is_pinned());
     }
 }

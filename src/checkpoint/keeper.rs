@@ -110,6 +110,17 @@ impl Keeper {
         self.ledger.settle(span)
     }
 
+    /// Whether everything of a stream that is under way is safe.
+    #[must_use]
+    pub fn is_settled(&self, stream: Stream) -> bool {
+        self.ledger.is_settled(stream)
+    }
+
+    /// The streams of which something is under way.
+    pub fn unsettled(&self) -> impl Iterator<Item = Stream> + '_ {
+        self.ledger.sources().filter(|stream| !self.ledger.is_settled(*stream))
+    }
+
     /// What to save: every stream whose watermark or evidence changed, or that is finished, since the last call.
     pub fn due(&mut self) -> Due {
         for (stream, safe) in self.ledger.moved() {

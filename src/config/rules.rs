@@ -199,6 +199,13 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
     if transfer.group.trim().is_empty() {
         broken.add("transfer.group", "transfer.group is empty", "leave it out to use \"logdrive\"");
     }
+    if transfer.member.as_ref().is_some_and(|member| member.trim().is_empty()) {
+        broken.add(
+            "transfer.member",
+            "transfer.member is empty",
+            "leave it out, or write a name that no other member has",
+        );
+    }
     if transfer.index.is_some() && transfer.data_stream.is_some() {
         broken.add(
             "transfer.data_stream",

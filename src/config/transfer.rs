@@ -7,6 +7,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::Deserialize;
 
 use super::DRAIN_TIMEOUT;
+use crate::kafka::StartFrom;
 
 /// Where lines go when neither `index` nor `data_stream` is set.
 const INDEX: &str = "logs-{topic}-%Y.%m.%d";
@@ -19,6 +20,10 @@ pub struct Transfer {
     pub topics: Vec<String>,
     /// The consumer group; its members share the topics' partitions.
     pub group: String,
+    /// This member's own name in the group, which no other has: a restart then moves no partitions.
+    pub member: Option<String>,
+    /// Where to begin in a partition that is new to the group.
+    pub start_from: StartFrom,
     /// The index of a line, from `{topic}` and the line's time; not together with `data_stream`.
     pub index: Option<String>,
     /// The data stream of a line, from `{topic}`; not together with `index`.
@@ -60,6 +65,8 @@ impl Default for Transfer {
         Self {
             topics: Vec::new(),
             group: "logdrive".to_owned(),
+            member: None,
+            start_from: StartFrom::default(),
             index: None,
             data_stream: None,
             dead_letter_topic: "logdrive-dead-letter".to_owned(),

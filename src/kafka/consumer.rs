@@ -30,7 +30,7 @@ use tokio::sync::{
 use tracing::{debug, warn};
 
 use super::{
-    Assignment, AssignmentId, KafkaError, Release, Settings,
+    Assignment, AssignmentId, KafkaError, Release, Settings, StartFrom,
     aside::{Aside, Wish},
     rebalance::{Change, Context},
     settings,
@@ -94,6 +94,18 @@ pub enum Event {
     Failed(KafkaError),
 }
 
+/// As whom records are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership<'a> {
+    /// The group; its members share the partitions.
+    pub group: &'a str,
+    /// The member's own name, which no other member has: whoever comes back under it, before the session ends, gets its
+    /// partitions back, and nobody else is disturbed.
+    pub member: Option<&'a str>,
+    /// Where to begin in partitions that are new to the group.
+    pub start_from: StartFrom,
+}
+
 /// Reads records as a member of a consumer group. Dropping it leaves the group.
 pub struct Consumer {
     /// Always there until the consumer is dropped.
@@ -134,15 +146,15 @@ impl std::fmt::Debug for Committer {
 }
 
 impl Consumer {
-    /// Joins `group` to read `topics`: names, or patterns that begin with `^`. It connects in the background; no
+    /// Joins a group to read `topics`: names, or patterns that begin with `^`. It connects in the background; no
     /// broker and no topic need be there yet.
     ///
     /// # Errors
     /// [`KafkaError::Setting`], or [`KafkaError::Fatal`] if librdkafka can't start.
-    pub fn new(settings: &Settings, group: &str, topics: &[String]) -> Result<Self, KafkaError> {
+    pub fn new(settings: &Settings, membership: &Membership<'_>, topics: &[String]) -> Result<Self, KafkaError> {
         let (change_sender, changes) = mpsc::channel(CHANGES);
-        let context = Context::new(change_sender, settings);
-        let config = settings.consumer(group)?;
+        let context = Context::new(change_sender, settings, membership.start_from);
+        let config = settings.consumer(membership)?;
         let client: Client = config.create_with_context(context).map_err(settings::refused)?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&names).map_err(|error| KafkaError::Setting {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{Outgoing, Producer},
-    Assignment, Consumer, Event, Record, Settings,
+    Assignment, Consumer, Event, Membership, Record, Settings, StartFrom,
 };
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -44,7 +44,8 @@ fn numbered(from: usize, to: usize) -> impl Iterator<Item = Vec<u8>> {
 }
 
 fn open(settings: &Settings) -> Consumer {
-    Consumer::new(settings, "group", &["^app-.*".to_owned()]).expect("a consumer")
+    let membership = Membership { group: "group", member: None, start_from: StartFrom::Earliest };
+    Consumer::new(settings, &membership, &["^app-.*".to_owned()]).expect("a consumer")
 }
 
 async fn event(consumer: &mut Consumer) -> Event {

@@ -82,6 +82,17 @@ pub enum KafkaError {
         /// What librdkafka says.
         why: String,
     },
+    /// Nothing that was sent is acknowledged, and nothing says why.
+    #[error(
+        "kafka has acknowledged nothing for {seconds} s of what was sent to the topic {topic:?}; look at the brokers' \
+         logs, and whether each partition has a leader and min.insync.replicas"
+    )]
+    Silent {
+        /// The topic's name.
+        topic: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// The offsets were not committed. They are still safe to commit.
     #[error("the kafka offsets could not be committed: {why}")]
     Commit {
@@ -109,6 +120,7 @@ impl KafkaError {
             Self::TooLarge { .. } => "too_large",
             Self::Refused { .. } => "refused",
             Self::NotNow { .. } => "not_now",
+            Self::Silent { .. } => "silent",
             Self::Commit { .. } => "commit",
             Self::Fatal { .. } => "fatal",
         }

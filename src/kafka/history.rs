@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     Message, Offset, TopicPartitionList,
-    config::FromClientConfig,
+    config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError as ClientError,
     message::{BorrowedMessage, Headers},
     types::RDKafkaErrorCode as Code,
 };
 
-use super::{KafkaError, Settings, settings};
+use super::{
+    KafkaError, Settings, settings,
+    token::{Bearer, Tokens},
+};
 
 /// How many records the first window of a partition has, and the largest one.
 const WINDOW_FIRST: i64 = 64;
@@ -72,7 +75,10 @@ pub fn newest(
     reach: Reach,
     mut show: impl FnMut(Past),
 ) -> Result<Extent, KafkaError> {
-    let client = BaseConsumer::from_config(&settings.history()?).map_err(settings::refused)?;
+    let bearer = Bearer(Tokens::of(settings));
+    let client = BaseConsumer::from_config_and_context(&settings.history()?, bearer).map_err(settings::refused)?;
+    // A token is asked for by an event.
+    drop(client.poll(Duration::ZERO));
     let reader = Reader { client, topic, servers: &settings.bootstrap_servers };
     let partitions = reader.partitions()?;
     let share = |whole: u64| (whole / partitions.len().max(1) as u64).max(1);
@@ -88,7 +94,7 @@ pub fn newest(
 }
 
 struct Reader<'a> {
-    client: BaseConsumer,
+    client: BaseConsumer<Bearer>,
     topic: &'a str,
     servers: &'a str,
 }

@@ -10,8 +10,9 @@ use rdkafka::{error::KafkaResult, metadata::Metadata, types::RDKafkaErrorCode as
 
 use super::KafkaError;
 
-/// How long an answer is good. Partitions are only ever added, and a late look at a new one does no harm.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long an answer is good. Partitions are added, rarely, and fewer only if the topic is made anew; a late look does
+/// no harm.
+const GOOD_FOR: Duration = Duration::from_secs(30);
 /// How long the brokers have to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -20,6 +21,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Partitions(Mutex<HashMap<String, (i32, Instant)>>);
 
 impl Partitions {
+    /// The partition to use for one that was chosen when the topic had more of them.
+    pub(super) fn fold(&self, topic: &str, partition: i32) -> i32 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(topic).map_or(partition, |(count, _)| partition % (*count).max(1))
+    }
+
     /// What is known of `topic`, or what `ask` answers (on a thread where it may block). An old answer is better
     /// than none, so a question that fails changes nothing.
     pub(super) async fn of<F>(&self, topic: &str, ask: F) -> Result<i32, KafkaError>
@@ -70,7 +77,9 @@ mod tests {
         let (partitions, unknown) = (Partitions::default(), KafkaError::UnknownTopic { topic: "t".to_owned() });
         let error = unknown.clone();
         assert_eq!(partitions.of("t", |_, _| Err(error)).await, Err(unknown));
+        assert_eq!(partitions.fold("t", 7), 7);
         assert_eq!(partitions.of("t", |_, _| Ok(3)).await, Ok(3));
+        assert_eq!((partitions.fold("t", 2), partitions.fold("t", 3)), (2, 0));
         assert_eq!(partitions.of("t", |_, _| Ok(4)).await, Ok(3));
     }
 }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientConfig, ClientContext, Message, Statistics,
     client::OAuthToken,
     config::RDKafkaLogLevel,
     message::{Header, OwnedHeaders},
@@ -30,7 +30,8 @@ use tokio::sync::{Notify, mpsc::Sender, watch};
 use tracing::{info, warn};
 
 use super::{
-    KafkaError, Settings, greeting::Greeting, held::Held, partitions::Partitions, settings, token::Tokens, voice,
+    KafkaError, Settings, greeting::Greeting, held::Held, partitions::Partitions, progress::Progress, settings,
+    token::Tokens, vitals, vitals::Vitals, voice,
 };
 use crate::metrics::{self, Counter, Histogram, list};
 
@@ -92,7 +93,6 @@ pub struct Delivered<T> {
 pub struct Producer<T: Send + Sync + 'static> {
     /// Always there until the producer is dropped.
     shared: Option<Arc<Shared<T>>>,
-    partitions: Partitions,
 }
 
 /// What the senders and the thread share. The client's own callbacks know only the [`Desk`].
@@ -121,6 +121,8 @@ struct Desk<T> {
     server: OnceLock<std::thread::Thread>,
     trouble: watch::Sender<Option<KafkaError>>,
     meters: RwLock<HashMap<Arc<str>, Arc<Meters>>>,
+    vitals: Vitals,
+    partitions: Partitions,
     servers: String,
 }
 
@@ -132,6 +134,7 @@ struct Meters {
     seconds: Histogram,
     /// Records of the topic that the client has and did not report yet.
     inside: AtomicUsize,
+    progress: Progress,
 }
 
 /// A record under way: all of it but the value, which librdkafka has.
@@ -182,6 +185,8 @@ impl<T: Send + Sync + 'static> Producer<T> {
             server: OnceLock::new(),
             trouble: watch::Sender::new(None),
             meters: RwLock::default(),
+            vitals: Vitals::of("producer"),
+            partitions: Partitions::default(),
             servers: settings.bootstrap_servers.clone(),
         });
         let access = Access { tokens: Tokens::of(settings), greeting: Greeting::of(settings) };
@@ -194,7 +199,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
             .map_err(|error| KafkaError::Fatal { why: format!("no thread: {error}") })?;
         // It is set here only, so it was not set before.
         let _ = shared.desk.server.set(server.thread().clone());
-        Ok(Self { shared: Some(shared), partitions: Partitions::default() })
+        Ok(Self { shared: Some(shared) })
     }
 
     /// Sends a record; waits while too much is under way. The answer comes through the channel given to
@@ -204,6 +209,8 @@ impl<T: Send + Sync + 'static> Producer<T> {
     pub async fn send(&self, outgoing: Outgoing<T>) {
         let shared = self.shared();
         let number = shared.desk.next_number.fetch_add(1, Ordering::Relaxed);
+        let meters = shared.desk.meters(&outgoing.topic);
+        meters.progress.begun(Instant::now());
         if shared.desk.under_way.fetch_add(1, Ordering::AcqRel) == 0 {
             shared.desk.wake();
         }
@@ -216,7 +223,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
                 Offer::Never(answer) => {
                     // The receiver may be gone, and then nobody wants to know.
                     let _ = shared.desk.answers.send(*answer).await;
-                    shared.desk.note_answer();
+                    shared.desk.note_answer(&meters);
                     return;
                 }
             }
@@ -230,7 +237,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
     /// [`KafkaError::Away`], [`KafkaError::UnknownTopic`] or [`KafkaError::Unauthorized`] if it was never known.
     pub async fn partitions(&self, topic: &str) -> Result<i32, KafkaError> {
         let shared = Arc::clone(self.shared());
-        let count = self.partitions.of(topic, move |topic, limit| {
+        let count = self.shared().desk.partitions.of(topic, move |topic, limit| {
             let client = shared.client();
             let metadata = client.client().fetch_metadata(Some(topic), limit);
             super::partitions::count(metadata, topic, &shared.desk.servers)
@@ -262,6 +269,19 @@ impl<T: Send + Sync + 'static> Producer<T> {
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.shared().desk.under_way.load(Ordering::Acquire)
+    }
+
+    /// Why nothing that was sent to some topic was acknowledged for at least `limit`, if so: what is known to be
+    /// wrong, or else only that.
+    #[must_use]
+    pub fn silence(&self, limit: Duration) -> Option<KafkaError> {
+        let desk = &self.shared().desk;
+        let meters = desk.meters.read().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let silences = meters.iter().filter_map(|(topic, meters)| Some((meters.progress.silent_for(now)?, topic)));
+        let (longest, topic) = silences.max_by_key(|(silence, _)| *silence).filter(|(silence, _)| *silence >= limit)?;
+        let silent = || KafkaError::Silent { topic: topic.to_string(), seconds: longest.as_secs() };
+        Some(desk.trouble.borrow().clone().unwrap_or_else(silent))
     }
 
     /// What keeps records from being taken, if anything does; none again after the next success.
@@ -345,6 +365,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
     /// arrives twice; a line's identity takes care of that.
     fn rebuild(&self, old: Arc<Client<T>>, why: &str) {
         metrics::counter(&list::ERRORS, &["kafka", "fatal"]).increment(1);
+        metrics::counter(&list::KAFKA_REBUILDS, &[]).increment(1);
         warn!(reason = why, "the kafka producer met a fatal error and is rebuilt");
         old.purge(PurgeConfig::default().queue().inflight());
         if let Err(error) = old.flush(Duration::from_secs(5)) {
@@ -375,15 +396,15 @@ impl<T: Send + Sync + 'static> Shared<T> {
                         break;
                     }
                     Err((code, outgoing)) => match self.desk.refuse(&mut held, code, number, outgoing) {
-                        Some(answer) => answers.push(answer),
+                        Some(answer) => answers.push((self.desk.meters(&topic), answer)),
                         None => break,
                     },
                 }
             }
         }
         drop(held);
-        for answer in answers {
-            self.desk.answer(answer);
+        for (meters, answer) in answers {
+            self.desk.answer(&meters, answer);
         }
     }
 }
@@ -412,6 +433,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
             acknowledged: metrics::counter(&list::ACKNOWLEDGED_BATCHES, &[topic]),
             seconds: metrics::histogram(&list::PRODUCE_SECONDS, &[topic]),
             inside: AtomicUsize::new(0),
+            progress: Progress::new(Instant::now()),
         });
         self.meters.write().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(topic), Arc::clone(&meters));
         meters
@@ -428,7 +450,8 @@ impl<T: Send + Sync + 'static> Desk<T> {
             Box::new(UnderWay { number, topic, partition, key: key.clone(), headers, ticket, sent_at, meters });
         let meters = Arc::clone(&under_way.meters);
         let mut record = BaseRecord::with_opaque_to(&name, under_way).payload(&value).headers(copied);
-        record.partition = partition;
+        // A topic that was made anew may have fewer partitions; one that isn't there would be waited for in vain.
+        record.partition = partition.map(|partition| self.partitions.fold(&name, partition));
         record.key = key.as_ref();
         meters.inside.fetch_add(1, Ordering::AcqRel);
         match client.send(record) {
@@ -464,16 +487,17 @@ impl<T: Send + Sync + 'static> Desk<T> {
     }
 
     /// Gives an answer; waits while the channel is full, unless the producer was dropped.
-    fn answer(&self, answer: Delivered<T>) {
+    fn answer(&self, meters: &Meters, answer: Delivered<T>) {
         if self.stopped.load(Ordering::Acquire) {
             let _ = self.answers.try_send(answer);
         } else {
             let _ = self.answers.blocking_send(answer);
         }
-        self.note_answer();
+        self.note_answer(meters);
     }
 
-    fn note_answer(&self) {
+    fn note_answer(&self, meters: &Meters) {
+        meters.progress.answered(Instant::now());
         self.under_way.fetch_sub(1, Ordering::AcqRel);
         self.answered.notify_waiters();
     }
@@ -502,13 +526,8 @@ impl<T: Send + Sync + 'static> Desk<T> {
         }
     }
 
-    /// Notes that `topic` took a record.
-    fn note_success(&self, topic: &str) {
-        if self.restless.load(Ordering::Acquire) {
-            let mut held = self.held();
-            held.succeeded(topic);
-            self.restless.store(!held.is_calm(), Ordering::Release);
-        }
+    /// Notes that nothing is wrong any more.
+    fn note_well(&self) {
         self.trouble.send_if_modified(|trouble| {
             let was = trouble.take();
             if was.is_some() {
@@ -516,6 +535,16 @@ impl<T: Send + Sync + 'static> Desk<T> {
             }
             was.is_some()
         });
+    }
+
+    /// Notes that `topic` took a record.
+    fn note_success(&self, topic: &str) {
+        if self.restless.load(Ordering::Acquire) {
+            let mut held = self.held();
+            held.succeeded(topic);
+            self.restless.store(!held.is_calm(), Ordering::Release);
+        }
+        self.note_well();
     }
 }
 
@@ -552,6 +581,14 @@ impl<T: Send + Sync + 'static> ClientContext for Context<T> {
             self.desk.note_trouble(error);
         }
     }
+
+    fn stats(&self, statistics: Statistics) {
+        self.desk.vitals.show(&statistics);
+        // Where nothing is sent, nothing else tells that the brokers are back.
+        if self.desk.is_idle() && vitals::is_any_up(&statistics) {
+            self.desk.note_well();
+        }
+    }
 }
 
 impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
@@ -567,14 +604,15 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
                 meters.seconds.record(under_way.sent_at.elapsed().as_secs_f64());
                 desk.note_success(&under_way.topic);
                 let placed = Placed { partition: message.partition(), offset: message.offset() };
-                desk.answer(Delivered { ticket: under_way.ticket, result: Ok(placed) });
+                desk.answer(meters, Delivered { ticket: under_way.ticket, result: Ok(placed) });
             }
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
                 let (number, value) = (under_way.number, message.payload().unwrap_or_default().to_vec());
+                let meters = Arc::clone(&under_way.meters);
                 let refused = desk.refuse(&mut desk.held(), code, number, under_way.into_outgoing(value));
                 if let Some(answer) = refused {
-                    desk.answer(answer);
+                    desk.answer(&meters, answer);
                 }
             }
         }

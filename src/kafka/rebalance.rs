@@ -25,7 +25,9 @@ use rdkafka::{
 use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
-use super::{KafkaError, Settings, greeting::Greeting, lag::Lag, token::Tokens, voice};
+use super::{
+    KafkaError, Settings, StartFrom, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals, voice,
+};
 use crate::metrics::{self, list};
 
 /// How long the role may take to settle and commit before partitions go. Well below `max.poll.interval.ms`
@@ -71,9 +73,11 @@ pub(super) struct Context {
     pub(super) paused: AtomicBool,
     pub(super) trouble: watch::Sender<Option<KafkaError>>,
     lag: Lag,
+    vitals: Vitals,
     servers: String,
     tokens: Tokens,
     greeting: Greeting,
+    start_from: StartFrom,
 }
 
 #[derive(Default)]
@@ -83,11 +87,22 @@ struct Ours {
 }
 
 impl Context {
-    pub(super) fn new(changes: Sender<Change>, settings: &Settings) -> Self {
+    pub(super) fn new(changes: Sender<Change>, settings: &Settings, start_from: StartFrom) -> Self {
         let (servers, tokens) = (settings.bootstrap_servers.clone(), Tokens::of(settings));
         let greeting = Greeting::of(settings);
         let (ours, paused, trouble) = (Mutex::default(), AtomicBool::new(false), watch::Sender::new(None));
-        Self { changes, ours, paused, trouble, lag: Lag::default(), servers, tokens, greeting }
+        Self {
+            changes,
+            ours,
+            paused,
+            trouble,
+            lag: Lag::default(),
+            vitals: Vitals::of("consumer"),
+            servers,
+            tokens,
+            greeting,
+            start_from,
+        }
     }
 
     /// The topic's shared name and the partition's present number; none if the partition isn't ours (any more).
@@ -220,6 +235,11 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.vitals.show(&statistics);
+        // Where no records come, nothing else tells that the brokers are back.
+        if vitals::is_any_up(&statistics) && statistics.cgrp.as_ref().is_some_and(|group| group.state == "up") {
+            self.note_success();
+        }
         self.lag.show(&statistics, |topic, partition| self.assignment(topic, partition).is_some());
     }
 }
@@ -227,7 +247,10 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(partitions) => self.assigned(partitions),
+            Rebalance::Assign(partitions) => {
+                self.start_from.apply(consumer, partitions);
+                self.assigned(partitions);
+            }
             Rebalance::Revoke(partitions) => self.revoked(partitions, consumer.assignment_lost()),
             Rebalance::Error(error) => warn!(%error, "the consumer group could not be balanced"),
         }

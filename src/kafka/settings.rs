@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use serde::Deserialize;
 
-use super::{KafkaError, Mechanism, access};
+use super::{KafkaError, Mechanism, Membership, StartFrom, access};
 use crate::record::Secret;
 
 /// How to reach Kafka.
@@ -115,6 +115,8 @@ const FIXED: &[(&[&str], &str)] = &[
         "an offset is committed only when its documents are in the store",
     ),
     (&["group.id"], "the consumer group belongs in transfer.group"),
+    (&["group.instance.id"], "the member's own name belongs in transfer.member"),
+    (&["auto.offset.reset"], "where a new group begins belongs in transfer.start_from"),
     (&["enable.partition.eof", "log.queue"], "the program relies on its own value"),
 ];
 
@@ -133,6 +135,7 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("compression.type", "none"),
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "100000"),
+    ("statistics.interval.ms", "5000"),
     ("retry.backoff.max.ms", "5000"),
 ];
 
@@ -146,7 +149,6 @@ const PRODUCER_FIXED: &[(&str, &str)] =
 /// Assignment is eager: all partitions are settled and given up before any is given out, the order of events that
 /// is easiest to be sure of.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    ("auto.offset.reset", "earliest"),
     ("partition.assignment.strategy", "roundrobin"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "16777216"),
@@ -180,17 +182,22 @@ impl Settings {
         self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)
     }
 
-    /// The configuration of a consumer in `group`.
-    pub(super) fn consumer(&self, group: &str) -> Result<ClientConfig, KafkaError> {
+    /// The configuration of a member of a group.
+    pub(super) fn consumer(&self, membership: &Membership<'_>) -> Result<ClientConfig, KafkaError> {
         let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &self.access()?)?;
-        config.set("group.id", group);
+        config.set("group.id", membership.group);
+        if let Some(member) = membership.member {
+            config.set("group.instance.id", member);
+        }
+        config.set("auto.offset.reset", membership.start_from.reset());
         Ok(config)
     }
 
     /// The configuration of a client that reads what a topic got last. It joins no group, though librdkafka wants one named.
     pub(super) fn history(&self) -> Result<ClientConfig, KafkaError> {
-        let mut config = self.consumer("logdrive-history")?;
-        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+        let membership = Membership { group: "logdrive-history", member: None, start_from: StartFrom::Earliest };
+        let mut config = self.consumer(&membership)?;
+        config.set("enable.partition.eof", "true");
         config.set("queued.max.messages.kbytes", "4096");
         Ok(config)
     }
@@ -281,7 +288,7 @@ mod tests {
     fn the_user_decides_what_is_not_fixed() {
         let config = with("linger.ms", "20").producer().expect("accepted");
         assert_eq!((config.get("linger.ms"), config.get("acks")), (Some("20"), Some("all")));
-        assert_eq!(with("auto.offset.reset", "latest").validate(), Ok(()));
+        assert_eq!(with("session.timeout.ms", "30000").validate(), Ok(()));
     }
 
     #[test]

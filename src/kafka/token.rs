@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rdkafka::client::OAuthToken;
+use rdkafka::{ClientContext, client::OAuthToken, consumer::ConsumerContext};
 use serde::Deserialize;
 
 use super::Settings;
@@ -21,6 +21,20 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 /// Where tokens come from; nowhere, unless a file is configured.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens(Option<PathBuf>);
+
+/// The context of a client that needs no other.
+#[derive(Debug)]
+pub(super) struct Bearer(pub(super) Tokens);
+
+impl ClientContext for Bearer {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.0.read()
+    }
+}
+
+impl ConsumerContext for Bearer {}
 
 /// What a token that is a JWT says of itself.
 #[derive(Deserialize)]

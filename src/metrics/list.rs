@@ -49,6 +49,18 @@ metrics! {
     PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.");
     PRODUCE_RETRIES = Metric::counter("logdrive_produce_retries_total", &["topic", "kind"], "Batches that were handed over again after an error, by its kind.");
 
+    KAFKA_REBUILDS = Metric::counter("logdrive_kafka_producer_rebuilds_total", &[], "How often the producer met a fatal error and was made anew.");
+
+    // Both ways.
+    KAFKA_QUEUE_RECORDS = Metric::gauge("logdrive_kafka_queue_records", &["client"], "Records in the producer's queue, and under way to the brokers.");
+    KAFKA_QUEUE_BYTES = Metric::gauge("logdrive_kafka_queue_bytes", &["client"], "Bytes of the records in the producer's queue, and under way to the brokers.");
+    KAFKA_BROKER_UP = Metric::gauge("logdrive_kafka_broker_up", &["client", "broker"], "1 while the client is connected to the broker; a client connects to those that it needs.");
+    KAFKA_BROKER_REQUESTS = Metric::gauge("logdrive_kafka_broker_requests", &["client", "broker", "state"], "Requests that wait to be sent, and that are in flight.");
+    KAFKA_BROKER_ROUND_TRIP_SECONDS = Metric::gauge("logdrive_kafka_broker_round_trip_seconds", &["client", "broker", "quantile"], "How long the broker took to answer, in the last 5 s.");
+    KAFKA_BROKER_THROTTLE_SECONDS = Metric::gauge("logdrive_kafka_broker_throttle_seconds", &["client", "broker"], "The longest time that the broker made the client wait for its quota, in the last 5 s.");
+    KAFKA_BROKER_RETRIES = Metric::counter("logdrive_kafka_broker_retries_total", &["client", "broker"], "Requests that were sent again to the broker.");
+    KAFKA_BROKER_FAULTS = Metric::counter("logdrive_kafka_broker_faults_total", &["client", "broker", "kind"], "Requests and answers that failed, by kind: send, receive, timeout.");
+
     // From Kafka.
     CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.");
     CONSUMED_BYTES = Metric::counter("logdrive_consumed_bytes_total", &["topic"], "Bytes of Kafka record values read.");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{AssignmentId, Desk, JOB_BYTES, Job, Record, runs};
 use crate::{
-    kafka::{Assignment, Consumer, Settings},
+    kafka::{Assignment, Consumer, Membership, Settings, StartFrom},
     record::Budget,
 };
 
@@ -26,7 +26,8 @@ fn record(assignment: u64, offset: u64, bytes: usize) -> Record {
 /// A desk whose Kafka is nowhere.
 fn desk() -> Desk {
     let settings = Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..Settings::default() };
-    let consumer = Consumer::new(&settings, "group", &["app".to_owned()]).expect("a consumer");
+    let membership = Membership { group: "group", member: None, start_from: StartFrom::Earliest };
+    let consumer = Consumer::new(&settings, &membership, &["app".to_owned()]).expect("a consumer");
     let (jobs, _) = mpsc::channel(1);
     let (_, settled) = mpsc::channel(1);
     let mut desk = Desk::new(consumer, jobs, settled, Arc::default(), Budget::new(1));

@@ -46,7 +46,7 @@ use crate::{
     config::{Config, Target},
     document::{Builder, IndexName},
     elastic::{self, ElasticError, bulk},
-    kafka::Consumer,
+    kafka::{Consumer, Membership},
     metrics::{self, Health, Part, list},
     record::Budget,
 };
@@ -91,7 +91,9 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     elasticsearch.bulk_bytes_max = elasticsearch.bulk_bytes_max.min(bytes_max);
     let sender = Arc::new(bulk::Sender::new(client.clone(), &server, &elasticsearch, is_data_stream));
     let letters = Arc::new(DeadLetters::open(&config.kafka, &settings.dead_letter_topic)?);
-    let consumer = Consumer::new(&config.kafka, &settings.group, &settings.topics)?;
+    let (member, start_from) = (settings.member.as_deref(), settings.start_from);
+    let membership = Membership { group: &settings.group, member, start_from };
+    let consumer = Consumer::new(&config.kafka, &membership, &settings.topics)?;
 
     let workers = settings.workers.map_or_else(cores, usize::from);
     let requests = config.elasticsearch.bulk_requests_max.max(1);

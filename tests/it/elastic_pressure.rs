@@ -34,7 +34,8 @@ async fn a_small_node_that_pushes_back_and_is_killed_in_the_middle_has_every_lin
         }
     };
     write(0, LINES / 2);
-    let transfer = site.transfer();
+    let mut transfer = site.transfer();
+    transfer.alive().await;
     until("a third is taken", LIMIT, async || documents(&transfer, "created").await > LINES as f64 / 3.0).await;
     assert!(documents(&transfer, "retried").await > 0.0, "the store pushed back");
     let refused = transfer.metric("logdrive_bulk_responses_total", &[("code", "429")]).await;

@@ -30,7 +30,7 @@ async fn read_only_closed_and_conflicting(name: &str, store: &str) {
         ask(&site, Method::PUT, &index_of(day), &mappings).await;
     }
     ask(&site, Method::PUT, &format!("{}/_settings", index_of(1)), &json!({ "index.blocks.write": true })).await;
-    ask(&site, Method::POST, &format!("{}/_close", index_of(2)), &json!({})).await;
+    ask(&site, Method::POST, &format!("{}/_close", index_of(2)), &Value::Null).await;
     for record in 0..16 {
         let mut text = String::new();
         for number in (0..LINES).filter(|number| number % 16 == record) {
@@ -46,6 +46,7 @@ async fn read_only_closed_and_conflicting(name: &str, store: &str) {
     let right = |day: usize| LINES / 4 - wrong(day);
 
     let mut transfer = site.transfer();
+    transfer.alive().await;
     for day in [0, 3] {
         index::wait_for(store, &index_of(day), right(day)).await;
     }
@@ -59,7 +60,7 @@ async fn read_only_closed_and_conflicting(name: &str, store: &str) {
     assert_eq!(transfer.get("/livez").await.0, 200);
 
     ask(&site, Method::PUT, &format!("{}/_settings", index_of(1)), &json!({ "index.blocks.write": false })).await;
-    ask(&site, Method::POST, &format!("{}/_open", index_of(2)), &json!({})).await;
+    ask(&site, Method::POST, &format!("{}/_open", index_of(2)), &Value::Null).await;
     for day in [1, 2] {
         index::wait_for(store, &index_of(day), right(day)).await;
     }
@@ -107,6 +108,7 @@ async fn more_than_can_be_held_for_a_blocked_index_waits_in_kafka_and_other_topi
     };
     records(&site.topic, 0);
     let mut transfer = site.transfer();
+    transfer.alive().await;
     until("too much is held", LIMIT, async || transfer.metric("logdrive_returned_partitions_total", &[]).await >= 1.0)
         .await;
     // What comes now for another index is not held up.
@@ -124,10 +126,12 @@ async fn more_than_can_be_held_for_a_blocked_index_waits_in_kafka_and_other_topi
     assert_eq!(numbers(&site).await.len(), 2 * LINES, "each number once");
 }
 
-/// A request to the store that has to go well.
+/// A request to the store that has to go well; null stands for no body.
 async fn ask(site: &Site, method: Method, path: &str, body: &Value) {
     let url = format!("{}/{path}", site.elasticsearch);
-    let answer = reqwest::Client::new().request(method, &url).json(body).send().await.expect("the server is up");
+    let request = reqwest::Client::new().request(method, &url);
+    let request = if body.is_null() { request } else { request.json(body) };
+    let answer = request.send().await.expect("the server is up");
     assert!(answer.status().is_success(), "{url}: {}", answer.text().await.unwrap_or_default());
 }
 

@@ -36,7 +36,9 @@ async fn a_broker_that_is_away_for_thirty_seconds_costs_no_line_and_no_memory() 
             tokio::time::sleep(Duration::from_millis(100)).await;
             most = most.max(agent.metric("logdrive_in_flight_bytes", &[]).await);
         }
-        assert_eq!(agent.get("/livez").await.0, 200, "an agent that waits is alive");
+        let (ready, why) = agent.get("/readyz").await;
+        assert_eq!(ready, 503, "an agent that can't deliver says so: {why}");
+        assert_eq!(agent.get("/livez").await.0, 200, "and is alive");
         broker.start_again();
         most
     };

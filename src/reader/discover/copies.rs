@@ -237,6 +237,8 @@ impl Discover {
         match rival.state {
             State::Cleared | State::Answered => return State::Cleared,
             State::Asked(_) if rival.progress.is_gone() => return State::Answered,
+            // It lost its last name since it was asked, and has text that was not read: as below.
+            State::Asked(_) if !self.tracked.contains_key(&rival.id) => return State::Asked(u64::MAX),
             State::Asked(before) if rival.progress.has_looked_since(before) => return State::Answered,
             State::Asked(before) => return State::Asked(before),
             State::Open => (),
@@ -248,7 +250,11 @@ impl Discover {
         if self.held.contains_key(&rival.id) {
             return State::Open;
         }
-        let original = tracked.names.first().and_then(|name| File::open(name).ok());
+        let original = match tracked.names.first().map(|name| File::open(name)) {
+            // It was renamed or deleted a moment ago, and that is about to be told.
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => return State::Open,
+            original => original.and_then(Result::ok),
+        };
         let is_alike = original.is_some_and(|original| {
             let raw = evidence::is_prefix(&held.file, held.size, &original);
             raw.is_ok_and(|raw| {

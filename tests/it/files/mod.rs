@@ -11,6 +11,7 @@
 
 mod agent;
 mod heard;
+mod limits;
 mod scene;
 mod scenes;
 

@@ -7,7 +7,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     message::{Header, Headers, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
@@ -32,6 +32,23 @@ pub async fn create(servers: &str, topic: &str, partitions: i32) {
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let made = admin.create_topics([&wanted], &options).await.expect("Kafka answers");
     assert!(made.iter().all(Result::is_ok), "{topic} could not be made: {made:?}");
+}
+
+/// Removes a topic with all that is in it.
+pub async fn delete(servers: &str, topic: &str) {
+    let admin: AdminClient<_> = config(servers).create().expect("an admin client");
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let gone = admin.delete_topics(&[topic], &options).await.expect("Kafka answers");
+    assert!(gone.iter().all(Result::is_ok), "{topic} could not be removed: {gone:?}");
+}
+
+/// Gives a topic more partitions, so that it has `partitions`.
+pub async fn grow(servers: &str, topic: &str, partitions: usize) {
+    let admin: AdminClient<_> = config(servers).create().expect("an admin client");
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let wanted = NewPartitions::new(topic, partitions);
+    let grown = admin.create_partitions([&wanted], &options).await.expect("Kafka answers");
+    assert!(grown.iter().all(Result::is_ok), "{topic} could not grow: {grown:?}");
 }
 
 /// Puts one record into a topic.

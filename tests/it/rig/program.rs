@@ -59,11 +59,20 @@ impl Program {
 
     /// Waits until it says of itself that it is ready.
     pub async fn ready(&mut self) {
-        until("ready", LIMIT, async || {
+        self.answering("/readyz").await;
+    }
+
+    /// Waits until it can be asked, ready or not.
+    pub async fn alive(&mut self) {
+        self.answering("/livez").await;
+    }
+
+    async fn answering(&mut self, path: &str) {
+        until(path, LIMIT, async || {
             if let Some(status) = self.child.try_wait().expect("it is our child") {
                 panic!("it ended with {status}:\n{}", self.output());
             }
-            self.answers("/readyz").await
+            self.answers(path).await
         })
         .await;
     }

@@ -43,6 +43,10 @@ const KNOWN: &[(&str, u64, bool, &[Op])] = &[
     ("copied and truncated while nothing flows, and killed", 11, false, &[
         Write(40, 40), Wait(300), Hold, Write(200, 60), Wait(300), CopyTruncate, Write(9, 9), Wait(300), Kill, Release, Start,
     ]),
+    ("compressed while nothing flows", 12, false, &[
+        Write(40, 40), Wait(300), Hold, Write(200, 60), Wait(300), Rename, Write(9, 9), Compress(1, Form::Gzip), Wait(300),
+        Release,
+    ]),
     ("compressed while stopped, after half of it was read", 13, true, &[
         Write(40, 40), Wait(300), Stop, Write(200, 60), Rename, Compress(1, Form::Zstd), Write(9, 9), Start,
     ]),

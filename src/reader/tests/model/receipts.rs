@@ -84,12 +84,17 @@ impl Receipts {
     }
 
     /// Which bytes of a run were handed over and not dropped; with `safe_only`, which of them are safe.
+    ///
+    /// A stream that goes on in the run may have begun in another one with the same text, which nobody can tell.
     pub(super) fn came(&self, world: &World, run: usize, safe_only: bool) -> Vec<bool> {
-        let mut came = vec![false; world.runs[run].text.len()];
-        for receipt in self.all.iter().filter(|receipt| receipt.run == Some(run)) {
+        let text = &world.runs[run].text;
+        let mut came = vec![false; text.len()];
+        let mine = self.all.iter().filter(|receipt| receipt.run == Some(run));
+        let streams: BTreeSet<Stream> = mine.map(|receipt| receipt.stream).collect();
+        for receipt in self.all.iter().filter(|receipt| streams.contains(&receipt.stream)) {
             let counts = receipt.fate == Fate::Safe || (receipt.fate == Fate::UnderWay && !safe_only);
-            if counts {
-                let from = receipt.offset as usize;
+            let from = receipt.offset as usize;
+            if counts && text.get(from..).is_some_and(|rest| rest.starts_with(&receipt.text)) {
                 came[from..from + receipt.text.len()].fill(true);
             }
         }

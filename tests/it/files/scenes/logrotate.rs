@@ -12,6 +12,22 @@ pub async fn by_renaming_with_dates(scene: &mut Scene) {
     rotate_often(scene, "create\ndateext\ndateformat -%Y%m%d-%s\n").await;
 }
 
+pub async fn by_renaming_and_compressing(scene: &mut Scene) {
+    rotate_often(scene, "create\ncompress\n").await;
+}
+
+pub async fn by_renaming_and_compressing_the_next_time(scene: &mut Scene) {
+    rotate_often(scene, "create\ncompress\ndelaycompress\n").await;
+}
+
+pub async fn by_copying_and_truncating(scene: &mut Scene) {
+    rotate_often(scene, "copytruncate\n").await;
+}
+
+pub async fn by_copying_truncating_and_compressing(scene: &mut Scene) {
+    rotate_often(scene, "copytruncate\ncompress\ndateext\ndateformat -%Y%m%d-%s\n").await;
+}
+
 /// Writes and rotates, while somebody reads and while nobody does.
 async fn rotate_often(scene: &mut Scene, how: &str) {
     for _ in 0..4 {

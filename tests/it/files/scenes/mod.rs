@@ -1,5 +1,6 @@
 //! The scenes: what happens to files.
 
+mod compressed; // files are compressed after some of them was read
 mod deletion; // files vanish, and others come in their places
 mod lines; // lines without end, over-long ones, odd names
 mod logrotate; // what people use for it
@@ -46,6 +47,14 @@ scenes! {
     lines::directories_that_come_and_go,
     logrotate::by_renaming,
     logrotate::by_renaming_with_dates,
+    truncation::copied_and_truncated_under_load_with_the_same_beginning_each_time,
+    truncation::copied_and_truncated_while_stopped,
+    logrotate::by_renaming_and_compressing,
+    logrotate::by_renaming_and_compressing_the_next_time,
+    logrotate::by_copying_and_truncating,
+    logrotate::by_copying_truncating_and_compressing,
+    compressed::compressed_while_it_is_read,
+    compressed::compressed_while_stopped_after_some_of_it_was_read,
 }
 
 /// All scenes, or with `IT_SCENES` those whose names contain it.

@@ -30,6 +30,30 @@ fn copy_and_truncate(scene: &Scene, copy: &str) {
     truncate(scene, "app.log");
 }
 
+pub async fn copied_and_truncated_under_load_with_the_same_beginning_each_time(scene: &mut Scene) {
+    for round in 0..5 {
+        let banner = scene.banner();
+        scene.put("app.log", &banner).await;
+        scene.write("app.log", 400).await;
+        copy_and_truncate(scene, &format!("app.log.{round}"));
+    }
+    scene.write("app.log", 300).await;
+}
+
+pub async fn copied_and_truncated_while_stopped(scene: &mut Scene) {
+    let banner = scene.banner();
+    scene.put("app.log", &banner).await;
+    scene.write("app.log", 200).await;
+    scene.delivered().await;
+    scene.stopped().await;
+    scene.write("app.log", 100).await;
+    copy_and_truncate(scene, "app.log.1");
+    scene.put("app.log", &banner).await;
+    scene.write("app.log", 500).await;
+    scene.started().await;
+    scene.write("app.log", 10).await;
+}
+
 pub async fn truncated_and_written_longer_at_once(scene: &mut Scene) {
     for round in 1..5 {
         let banner = scene.banner();
