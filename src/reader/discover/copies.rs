@@ -250,7 +250,7 @@ impl Discover {
         if self.held.contains_key(&rival.id) {
             return State::Open;
         }
-        let original = match tracked.names.first().map(|name| File::open(name)) {
+        let original = match tracked.names.first().map(File::open) {
             // It was renamed or deleted a moment ago, and that is about to be told.
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => return State::Open,
             original => original.and_then(Result::ok),
