@@ -5,6 +5,7 @@ mod rig;
 
 mod dead_letters; // documents that can't be indexed
 mod input; // files that are not as they should be
+mod kafka_group; // as whom, and from where, the transfer reads
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
