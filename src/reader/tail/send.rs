@@ -64,7 +64,10 @@ impl<D: Disk> Tail<D> {
         (self.flush, self.flush_message) = (self.flush && grow, self.flush_message && grow);
         // Half a character of UTF-16 waits for its other half, however long that takes.
         self.unended = text.len() - at >= reading.newline().width();
-        self.waiting.see(self.offset, text.len() - at, Instant::now());
+        // Of a line that is longer than the read only a part was seen: that it is shorter says nothing.
+        if at > 0 || !goes_on {
+            self.waiting.see(self.offset, text.len() - at, Instant::now());
+        }
         self.want = if grow { (self.want * 2).min(line_bytes_max) } else { context.quantum() };
         Ok(goes_on || due.is_some())
     }

@@ -50,6 +50,14 @@ const KNOWN: &[(&str, u64, bool, &[Op])] = &[
     ("compressed while stopped, after half of it was read", 13, true, &[
         Write(40, 40), Wait(300), Stop, Write(200, 60), Rename, Compress(1, Form::Zstd), Write(9, 9), Start,
     ]),
+    ("rotated and compressed at once, again and again", 15, false, &[
+        Write(40, 40), Wait(300), Rename, Compress(1, Form::Gzip), Write(40, 40), Wait(300), Rename, Compress(1, Form::Gzip),
+        Write(40, 40), Wait(300), Rename, Compress(1, Form::Gzip), Write(40, 40), Wait(300), Rename, Compress(1, Form::Gzip),
+    ]),
+    ("rotated and compressed a rotation later, again and again", 16, false, &[
+        Write(40, 40), Wait(300), Rename, Write(40, 40), Wait(300), Rename, Compress(2, Form::Zstd),
+        Write(40, 40), Wait(300), Rename, Compress(2, Form::Zstd), Write(40, 40), Wait(300), Rename, Compress(2, Form::Zstd),
+    ]),
     ("rotated and compressed a rotation later, and killed", 14, false, &[
         Write(40, 40), Rename, Write(40, 40), Wait(50), Compress(1, Form::Gzip), Rename, Write(40, 40), Kill,
         Compress(1, Form::Gzip), Rename, Write(9, 9), Start, Wait(300), Kill, Start,
