@@ -362,6 +362,7 @@ impl<D: Disk> Tail<D> {
             return Ok(true);
         }
         let goes_on = read - marked >= self.want;
+        self.grow_head(text, context).await?;
         self.send(text, goes_on, permit, context).await
     }
 

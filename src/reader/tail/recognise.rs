@@ -109,6 +109,32 @@ impl<D: Disk> Tail<D> {
         self.open(file, context).await
     }
 
+    /// Lets the head grow with a file that was short when it was opened; `text` stands at the offset. It is read
+    /// again only when it would be twice as long, so a file that grows slowly costs a few looks and no more.
+    pub(super) async fn grow_head(&mut self, text: &[u8], context: &Context) -> Result<(), Stop> {
+        let known = usize::from(self.head.bytes);
+        if known == Head::BYTES_MAX {
+            return Ok(());
+        }
+        let there = (self.offset + text.len() as u64).min(Head::BYTES_MAX as u64) as usize;
+        if there < (2 * known).clamp(1, Head::BYTES_MAX) {
+            return Ok(());
+        }
+        if self.offset == 0 {
+            self.head = Head::of(text);
+            return self.tell_changed(context).await;
+        }
+        let Some(file) = &self.file else { return Err(Stop::Elsewhere) };
+        let (read, mut begin) = D::read_at(file, Vec::with_capacity(there), 0).await;
+        begin.truncate(read?.min(there));
+        // If it begins otherwise it was truncated just now, which the next read notices.
+        if begin.len() > known && (known == 0 || Head::of(&begin[..known]) == self.head) {
+            self.head = Head::of(&begin);
+            self.tell_changed(context).await?;
+        }
+        Ok(())
+    }
+
     /// Forgets what the file was.
     fn reset(&mut self) {
         self.close();

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{Bench, Io, append, lines};
-use crate::reader::{Identity, StartAt};
+use crate::{
+    reader::{Identity, StartAt},
+    record::Head,
+};
 
 /// What `copytruncate` does.
 fn copy_and_truncate(from: &Path, to: &Path) {
@@ -300,6 +303,22 @@ with_both_backends! {
         append(&dir.join("ancient.log"), "new\n");
         bench.read_until(22).await;
         assert_eq!(bench.texts(), ["half a line\n", "new\n", "young\n"]);
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn the_head_of_a_file_grows_with_it_while_it_is_open(dir, bench) {
+        append(&dir.join("a.log"), "");
+        bench.start("*.log");
+        let mut text = String::new();
+        for part in [lines("x", 0..1), lines("x", 1..7), lines("x", 7..20), lines("x", 20..60), lines("x", 60..70)] {
+            append(&dir.join("a.log"), &part);
+            text += &part;
+            bench.read_until(text.len()).await;
+        }
+        let known = bench.streams.values().next().expect("one").head;
+        assert_eq!(known, Head::of(text.as_bytes()), "all of its first KiB");
         bench.stop().await;
     }
 }

@@ -45,6 +45,10 @@ impl Program {
     fn spawn(site: &Site, subcommand: &str, mut command: Command) -> Self {
         let [metrics, web] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], ports::free())));
         let output = site.dir.join(format!("{subcommand}.log"));
+        // With `IT_LOG`, the programs tell more, in the words of `LOGDRIVE_LOG`.
+        if let Some(directives) = std::env::var_os("IT_LOG") {
+            command.env("LOGDRIVE_LOG", directives);
+        }
         let file = || OpenOptions::new().create(true).append(true).open(&output).expect("the site can be written");
         let child = command
             .env("LOGDRIVE_METRICS__LISTEN", metrics.to_string())
