@@ -157,7 +157,7 @@ impl Discover {
         self.held.insert(found.id, held);
     }
 
-    /// The files that are there under one of the names.
+    /// The files that are there under one of the names, or were until just now.
     fn rivals(&self, found: &Found<'_>, originals: &[PathBuf]) -> Vec<Rival> {
         let ids = originals.iter().filter_map(|path| self.names.get(path.as_path()));
         let others = ids.filter(|id| **id != found.id).filter_map(|id| Some((*id, self.tracked.get(id)?)));
@@ -168,7 +168,11 @@ impl Discover {
             progress: Arc::clone(&tracked.progress),
             state: State::Open,
         };
-        read.map(rival).collect()
+        let parting = originals.iter().filter_map(|path| self.parting.get(path.as_path())).flatten();
+        let parting = parting
+            .filter(|(id, progress)| *id != found.id && !progress.is_gone())
+            .map(|(id, progress)| Rival { id: *id, progress: Arc::clone(progress), state: State::Open });
+        read.map(rival).chain(parting).collect()
     }
 
     /// Looks at the held files whose time has come, the oldest first.
@@ -220,6 +224,12 @@ impl Discover {
         let (mut is_waiting, mut is_alike) = (false, may_grow);
         let mut rivals = std::mem::take(&mut held.rivals);
         for rival in &mut rivals {
+            if let Some(tracked) = self.tracked.get(&rival.id)
+                && !Arc::ptr_eq(&tracked.progress, &rival.progress)
+            {
+                // It lost its last name and has one again.
+                (rival.progress, rival.state) = (Arc::clone(&tracked.progress), State::Open);
+            }
             rival.state = self.compare(held, &begin, rival);
             is_waiting |= matches!(rival.state, State::Asked(_) | State::Answered);
             is_alike |= rival.state == State::Open;

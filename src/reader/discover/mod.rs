@@ -76,6 +76,8 @@ pub(super) struct Discover {
     /// By the identity that a file's place gives it, whatever streams were read of it.
     tracked: HashMap<FileId, Tracked>,
     names: HashMap<Arc<Path>, FileId>,
+    /// Files that lost their last names, by these, and that their lanes have not let go.
+    parting: HashMap<Arc<Path>, Vec<(FileId, Arc<Progress>)>>,
     /// Files that may be copies of others, and are not read until that is known.
     held: HashMap<FileId, Held>,
     /// Files that the first walk came upon and that were never seen: the walk has to end before it can be said
@@ -138,6 +140,7 @@ impl Discover {
             known,
             tracked: HashMap::new(),
             names: HashMap::new(),
+            parting: HashMap::new(),
             held: HashMap::new(),
             unseen: Vec::new(),
             births: HashMap::new(),
@@ -166,6 +169,7 @@ impl Discover {
             self.watch.wait(if self.waits_for_time() { left.min(SOON) } else { left });
             let again = self.follow_changes();
             self.forget_the_gone();
+            self.forget_the_parted();
             self.take_strays();
             self.look_at_held();
             self.end_strays();
@@ -202,7 +206,7 @@ impl Discover {
                     }
                     Change::Deleted(path) => {
                         if let Some(id) = self.unname(&path) {
-                            self.told_deleted(id);
+                            self.told_deleted(id, &path);
                         }
                     }
                     Change::Directories => {
@@ -226,12 +230,12 @@ impl Discover {
         let Some((id, ..)) = self.leaving.remove(&cookie).filter(|_| cookie != 0) else {
             // A name that is taken over by a rename leads to another file now.
             if let Some(id) = self.unname(&path) {
-                self.told_deleted(id);
+                self.told_deleted(id, &path);
             }
             return self.consider_new_name(&path);
         };
         if let Some(old) = self.unname(&path) {
-            self.told_deleted(old);
+            self.told_deleted(old, &path);
         }
         self.renamed(id, &path);
     }
@@ -280,7 +284,7 @@ impl Discover {
         if self.names.get(path).is_some_and(|named| *named != id)
             && let Some(old) = self.unname(path)
         {
-            self.told_deleted(old);
+            self.told_deleted(old, path);
         }
         if let Some(tracked) = self.tracked.get_mut(&id) {
             tracked.walk = self.walk;
@@ -505,7 +509,7 @@ impl Discover {
         while let Some(name) = self.tracked.get(&id).and_then(|tracked| tracked.names.first().map(Arc::clone)) {
             self.unname(&name);
         }
-        self.told_deleted(id);
+        self.told_deleted(id, path);
     }
 
     /// Ends streams whose copies did not turn up in time, and counts what of them is lost.

@@ -67,13 +67,23 @@ impl Discover {
         Some(id)
     }
 
-    /// Ends a file if it has no name left.
-    pub(super) fn told_deleted(&mut self, id: FileId) {
+    /// Ends a file if it has no name left; `path` was the last one.
+    pub(super) fn told_deleted(&mut self, id: FileId, path: &Path) {
         if let Some(tracked) = self.tracked.get(&id).filter(|tracked| tracked.names.is_empty()) {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.known.let_go(tracked.place);
+            self.parting.entry(path.into()).or_default().push((id, Arc::clone(&tracked.progress)));
             self.tracked.remove(&id);
         }
+    }
+
+    /// Forgets the names of files whose lanes have let them go: their streams were handed over before.
+    pub(super) fn forget_the_parted(&mut self) {
+        self.parting.retain(|_, files| {
+            // One that came back goes on in its lane with what was known then, and is no longer parting.
+            files.retain(|(id, progress)| !progress.is_gone() && !self.tracked.contains_key(id));
+            !files.is_empty()
+        });
     }
 
     pub(super) fn forget_the_gone(&mut self) {
@@ -131,7 +141,7 @@ impl Discover {
         });
         match found {
             Some(entry) => self.renamed(id, &entry.path()),
-            None => self.told_deleted(id),
+            None => self.told_deleted(id, path),
         }
     }
 }
