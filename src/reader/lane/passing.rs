@@ -107,11 +107,10 @@ impl<D: Disk> Lane<D> {
             counters.abandoned.increment(unread);
             warn!(path = %tail.from.path.display(), bytes = unread, "file was deleted before all of it was read");
         }
-        let parting = tail.parting();
-        let is_known = parting.is_some();
-        parting.into_iter().for_each(|parting| self.context.table.part(parting));
+        tail.parting().into_iter().for_each(|parting| self.context.table.part(parting));
         tail.from.progress.let_go();
-        if !is_known {
+        // Of what was not opened nobody was told.
+        if tail.stream().is_none() {
             return;
         }
         self.leave(&tail, None);

@@ -189,9 +189,10 @@ impl<D: Disk> Tail<D> {
         overdue.line || overdue.message
     }
 
-    /// What is known of the stream, with the offset up to which it was read; none if it was never opened.
+    /// What is known of the stream, with the offset up to which it was read, be it from before; none if nothing is.
     pub(super) fn parting(&self) -> Option<Checkpoint> {
-        self.stream().map(|stream| self.checkpoint(stream))
+        let known = || self.from.known.as_deref().cloned();
+        self.stream().map(|stream| self.checkpoint(stream)).or_else(known)
     }
 
     /// The stream, once the file was recognised.

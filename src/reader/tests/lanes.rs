@@ -8,17 +8,6 @@ fn open_in(dir: &Path) -> usize {
     descriptors.filter(|entry| fs::read_link(entry.path()).is_ok_and(|leads| leads.starts_with(dir))).count()
 }
 
-/// Waits until `settled` holds.
-async fn eventually(what: &str, mut settled: impl FnMut() -> bool) {
-    for _ in 0..400 {
-        if settled() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("not within 10 s: {what}");
-}
-
 impl Bench {
     /// Takes all of the budget, so that nothing can be read.
     async fn starve(&self) -> crate::record::Permit {

@@ -190,6 +190,17 @@ fn append(path: &Path, text: impl AsRef<[u8]>) {
     file.write_all(text.as_ref()).expect("written");
 }
 
+/// Waits until `settled` holds.
+async fn eventually(what: &str, mut settled: impl FnMut() -> bool) {
+    for _ in 0..400 {
+        if settled() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("not within 10 s: {what}");
+}
+
 /// Runs a test with each backend.
 macro_rules! with_both_backends {
     ($(#[$meta:meta])* async fn $name:ident($dir:ident, $bench:ident) $body:block) => {

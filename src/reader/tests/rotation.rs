@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Bench, Io, append, lines};
+use super::{Bench, Io, append, eventually, lines};
 use crate::{
     reader::{Identity, StartAt},
     record::Head,
@@ -303,6 +303,27 @@ with_both_backends! {
         append(&dir.join("ancient.log"), "new\n");
         bench.read_until(22).await;
         assert_eq!(bench.texts(), ["half a line\n", "new\n", "young\n"]);
+        bench.stop().await;
+    }
+}
+
+with_both_backends! {
+    async fn a_file_that_was_read_before_and_stayed_closed_is_gone_on_with_in_its_compressed_form(dir, bench) {
+        let (text, packed) = (lines("x", 0..60), dir.join("a.log.1.z"));
+        append(&dir.join("a.log.1"), &text);
+        bench.start("*");
+        bench.read_until(text.len()).await;
+        bench.stop().await;
+        // A file that was written in the moment in which it was saved is opened to be sure.
+        bench.streams.values_mut().for_each(|known| known.updated_ms += 1000);
+        bench.start("*");
+        let idle = |bench: &Bench| bench.reader.as_ref().expect("it runs").status().get("t").map(|status| status.idle);
+        eventually("it is known and idle", || idle(bench) == Some(1)).await;
+        assert!(bench.opened.is_empty());
+        compress(&dir.join("a.log.1"), &packed);
+        bench.until(|bench| bench.streams.values().any(|known| known.path == packed)).await;
+        append(&dir.join("b.log"), "other\n");
+        bench.read_until(text.len() + 6).await;
         bench.stop().await;
     }
 }
