@@ -39,8 +39,10 @@
 //!    `log.level`, `level`, `severity` and `lvl` that is a level becomes `log.level`. Apart from `@timestamp` and
 //!    `log.level` themselves they also stay what they are.
 //! 4. Of a name that occurs again in the same object the last value counts, at any depth.
-//! 5. A line that is no JSON object, or has more than the limits in [`Settings`] allow, or a name that no store
-//!    takes (with an empty dotted part), is a text line with a tag.
+//! 5. What no store takes is left out alone: a member that is nested too deeply, is one too many, or has a name that is
+//!    too long or has an empty dotted part; and a string that is too long loses its end. The limits are in
+//!    [`Settings`]. A tag says so, and the whole line is in `logdrive.original`, unless it is the message.
+//! 6. A line that is no JSON object, or is longer than the limit, is a text line with a tag.
 
 mod builder;
 mod id;

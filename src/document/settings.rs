@@ -13,14 +13,17 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// A JSON line longer than this is kept as text.
     pub json_bytes_max: ByteSize,
-    /// A JSON line with more members than this, those of nested objects included, is kept as text. Elasticsearch
-    /// allows 1000 fields in all in an index by default (`index.mapping.total_fields.limit`).
+    /// Of a JSON line with more members than this, those of nested objects included, only so many become fields.
+    /// Elasticsearch allows 1000 fields in all in an index by default (`index.mapping.total_fields.limit`).
     pub json_fields_max: usize,
-    /// A JSON line nested deeper than this is kept as text: objects, arrays and dots in names count. 1 is an
-    /// object without objects. Elasticsearch allows 20 by default (`index.mapping.depth.limit`).
+    /// What is nested deeper than this in a JSON line becomes no field: objects, arrays and dots in names count. 1 is
+    /// an object without objects. Elasticsearch allows 20 by default (`index.mapping.depth.limit`).
     pub json_depth_max: usize,
-    /// A JSON line with a name longer than this is kept as text.
+    /// A member with a name longer than this becomes no field.
     pub json_name_bytes_max: ByteSize,
+    /// A string longer than this, other than the message, is cut. By default the longest term that Elasticsearch can
+    /// index.
+    pub json_string_bytes_max: ByteSize,
 }
 
 impl Default for Settings {
@@ -31,6 +34,7 @@ impl Default for Settings {
             json_fields_max: 1000,
             json_depth_max: 20,
             json_name_bytes_max: ByteSize::b(512),
+            json_string_bytes_max: ByteSize::b(32_766),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{Client, ElasticError, Flavor, Server};
 
 /// Raised whenever the template changes; servers with a lower one are brought up to date.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Higher than the templates that come with Elasticsearch (100) and its integrations (200).
 const PRIORITY: usize = 300;
@@ -128,6 +128,8 @@ fn mappings(server: &Server) -> Value {
             "logdrive.file": keyword,
             "logdrive.generation": long,
             "logdrive.part": keyword,
+            // What has no field of its own is found by its words.
+            "logdrive.original": { "type": "text", "norms": false },
             "tags": keyword,
         },
     });

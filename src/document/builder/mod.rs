@@ -378,7 +378,8 @@ impl<'a> JsonLine<'a> {
             }
         }
         source.push(level, &facts, time, out);
-        if tags.has(Tags::JSON_DUPLICATE) {
+        // A line without a message of its own is the message already, whole.
+        if tags.has_any(Tags::LEFT_OUT) && self.message.is_some() {
             push_member("logdrive.original", original, out);
         }
         push_tags(tags, out);

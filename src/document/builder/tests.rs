@@ -5,6 +5,7 @@ use crate::{
     document::{Id, Settings, Tags},
     record::{FileId, Form, Level, Part, Stream},
 };
+use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -13,7 +14,11 @@ use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt, path::Path
 const STREAM: Stream = Stream { file: FileId(0xab), generation: 3 };
 
 fn build_part(line: &[u8], part: Part) -> Option<(String, Built)> {
-    let mut builder = Builder::new(&Settings { time_zone: TimeZone::UTC, ..Settings::default() });
+    build_with(&Settings::default(), line, part)
+}
+
+fn build_with(settings: &Settings, line: &[u8], part: Part) -> Option<(String, Built)> {
+    let mut builder = Builder::new(&Settings { time_zone: TimeZone::UTC, ..settings.clone() });
     let source = Source {
         stream: STREAM,
         path: Path::new("/var/log/a \"b\".log"),
@@ -173,7 +178,60 @@ fn of_a_repeated_name_the_last_value_counts_and_the_whole_line_is_kept() {
         assert_eq!(own(&json), expected, "{line}");
         assert_eq!(built.tags, Tags::JSON_DUPLICATE);
         assert_eq!(members["tags"], "[\"json_duplicate\"]");
-        assert_eq!(serde_json::from_str::<String>(&members["logdrive.original"]).expect("a string"), line);
+        assert_eq!((message(&json).as_str(), members.get("logdrive.original")), (line, None), "it is there already");
+    }
+    let line = r#"{"msg":"m","a":1,"a":2}"#;
+    let original = members(&build(line.as_bytes()).0).remove("logdrive.original").expect("the message is another");
+    assert_eq!(serde_json::from_str::<String>(&original).expect("a string"), line);
+}
+
+#[test]
+fn what_is_beyond_a_limit_is_left_out_alone_and_the_whole_line_is_kept() {
+    let settings = Settings {
+        json_fields_max: 6,
+        json_depth_max: 3,
+        json_name_bytes_max: ByteSize::b(8),
+        json_string_bytes_max: ByteSize::b(4),
+        ..Settings::default()
+    };
+    let table = [
+        // Too deep: the member that holds it, in whatever it stands.
+        (r#"{"a":{"b":{"c":{"d":1},"e":2}},"f":3}"#, r#"a={"b":{"e":2}} f=3"#, Tags::JSON_DEPTH),
+        (r#"{"a":{"b":{"c":1 , "d":{"e":2} } },"f":3}"#, r#"a={"b":{"c":1  } } f=3"#, Tags::JSON_DEPTH),
+        (r#"{"a":{"b":{ "c":{},"d":[[]] } },"f":3}"#, r#"a={"b":{  } } f=3"#, Tags::JSON_DEPTH),
+        (r#"{"a":[[[1]]],"b":[{"c":{"x":1}}],"d":[[2]]}"#, r#"b=[{}] d=[[2]]"#, Tags::JSON_DEPTH),
+        (r#"{"a.b.c":1,"a.b.c.d":2,"e":{"f.g":1,"f.g.h":2}}"#, r#"a.b.c=1 e={"f.g":1}"#, Tags::JSON_DEPTH),
+        (r#"{"host":{"x":{}},"host.x":1}"#, "fields.host={} fields.host.x=1", Tags::JSON_DEPTH),
+        // Too many: an object that does not fit as a whole, and of the root what comes last.
+        (r#"{"a":{"b":1,"c":2,"d":3,"e":4,"f":5},"g":{"h":6},"i":7}"#, r#"g={"h":6} i=7"#, Tags::JSON_FIELDS),
+        (
+            r#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"ts":1700000000,"h":8}"#,
+            "a=1 b=2 c=3 d=4 e=5 f=6 ts=1700000000",
+            Tags::JSON_FIELDS,
+        ),
+        // Names that no store takes, or too long.
+        (r#"{"":1,"a":{".":2},"b":[{" ":3,"c":4},{"d":5,"e..f":6}]}"#, r#"a={} b=[{"c":4},{"d":5}]"#, Tags::JSON_NAME),
+        (r#"{"ninechars":1,"b":{"ninechars" : {"x":1}, "c":2}}"#, r#"b={"c":2}"#, Tags::JSON_NAME),
+        // Strings lose their end; members with an end stay.
+        (
+            r#"{"a":"12345","b":["1234","123456"],"c":{"d":"ééé"}}"#,
+            r#"a="1234" b=["1234","1234"] c={"d":""}"#,
+            Tags::JSON_STRING,
+        ),
+        // A name that occurs again where what follows is left out, too.
+        (r#"{"a":{"b":1,"c":2,"c":[[]]},"d":3}"#, r#"a={"b":1} d=3"#, Tags::JSON_DEPTH),
+    ];
+    for (line, expected, tag) in table {
+        let line_with = |message: &str| line.replacen('{', message, 1);
+        for line in [line.to_owned(), line_with(r#"{"msg":"any length","#)] {
+            let settings = Settings { json_fields_max: 6 + usize::from(line.contains("msg")), ..settings.clone() };
+            let (json, built) = build_with(&settings, line.as_bytes(), Part::Whole).expect("a document");
+            let members = members(&json);
+            assert_eq!(own(&json), expected, "{line}");
+            assert!(built.tags.has(tag) && built.tags.has_any(Tags::LEFT_OUT), "{line} {:?}", built.tags);
+            let whole = if line.contains("msg") { &members["logdrive.original"] } else { &members["message"] };
+            assert_eq!(&serde_json::from_str::<String>(whole).expect("a string"), &line);
+        }
     }
 }
 
@@ -196,8 +254,9 @@ fn a_json_line_that_is_broken_or_unfit_is_a_text_line() {
     assert_eq!((message(&json).as_bytes(), built.tags), (&broken[..], Tags::JSON_BROKEN));
     assert_eq!((built.level, built.time.to_string().as_str()), (Some(Level::Warn), "2024-05-01T12:00:00Z"));
     assert_eq!(members(&json)["tags"], "[\"json_broken\"]");
-    let (json, built) = build(br#"{"":"\ud800"}"#);
-    assert_eq!((message(&json).as_str(), built.tags), (r#"{"":"\ud800"}"#, Tags::JSON_UNFIT));
+    let deep = "{\"\\ud800\":".repeat(1100) + "1" + &"}".repeat(1100);
+    let (json, built) = build(deep.as_bytes());
+    assert_eq!((message(&json), built.tags), (deep, Tags::JSON_UNFIT));
     let (json, built) = build(b"{\"a\":\"\xff}");
     assert_eq!(message(&json), "{\"a\":\"\u{fffd}}");
     assert!(built.tags.has(Tags::JSON_BROKEN) && built.tags.has(Tags::INVALID_UTF8));
@@ -265,6 +324,30 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
+/// How many members are in a value, whose holder stands at depth `at`; fails if it is too deep or a string too long.
+fn measure(value: &str, at: usize, depth: usize, bytes: usize) -> Result<usize, TestCaseError> {
+    let mut count = 0;
+    if value.starts_with('{') {
+        prop_assert!(at < depth, "{} at {}", value, at);
+        for (name, value) in pairs(value) {
+            let at = at + 1 + name.matches('.').count();
+            prop_assert!(at <= depth, "{} at {}", name, at);
+            count += 1 + measure(value.get(), at, depth, bytes)?;
+        }
+    } else if value.starts_with('[') {
+        prop_assert!(at < depth, "{} at {}", value, at);
+        let items: Vec<&RawValue> = serde_json::from_str(value).expect("an array");
+        for item in items {
+            count += measure(item.get(), at + 1, depth, bytes)?;
+        }
+    } else if value.starts_with('"') {
+        prop_assert!(value.len() - 2 <= bytes.max(1) * 6, "{}", value);
+        let text: String = serde_json::from_str(value).expect("a string");
+        prop_assert!(text.len() <= bytes, "{}", value);
+    }
+    Ok(count)
+}
+
 fn object<'a>(members: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let members: Vec<String> = members.into_iter().map(|(name, value)| format!("\"{name}\" : {value}")).collect();
     format!("{{{}}}", members.join(", "))
@@ -289,6 +372,39 @@ proptest! {
         prop_assert_eq!(built.id, Id::of(STREAM, 42, &line));
         let time: jiff::Timestamp = serde_json::from_str(&members["@timestamp"]).expect("a time");
         prop_assert_eq!(time, built.time);
+    }
+
+    #[test]
+    fn no_document_is_beyond_the_limits_whatever_the_line(
+        fields in proptest::collection::vec(("[a-d.]{0,3}", value()), 0..8),
+        depth in 1_usize..5,
+        count in 0_usize..12,
+        bytes in 0_u64..8,
+    ) {
+        let settings = Settings {
+            json_fields_max: count,
+            json_depth_max: depth,
+            json_name_bytes_max: ByteSize::b(2),
+            json_string_bytes_max: ByteSize::b(bytes),
+            ..Settings::default()
+        };
+        let line = object(fields.iter().map(|(name, value)| (name, value)));
+        let (json, built) = build_with(&settings, line.as_bytes(), Part::Whole).expect("a document");
+        members(&json);
+        let ours = ["@timestamp", "message", "log.", "host.name", "logdrive.", "tags"];
+        let mut found = 0;
+        for (name, value) in pairs(&json).iter().filter(|(name, _)| !ours.iter().any(|ours| name.starts_with(ours))) {
+            found += 1 + measure(value.get(), 1 + name.matches('.').count(), depth, bytes as usize)?;
+            prop_assert!(name.len() <= 2 && !name.split('.').any(str::is_empty), "{}", name);
+        }
+        prop_assert!(found <= count, "{} members of {} in {}", found, count, json);
+        prop_assert_eq!(message(&json), line.as_str());
+        if !built.tags.has_any(Tags::LEFT_OUT) {
+            let whole = pairs(&line);
+            let kept = pairs(&json);
+            let is_there = |value: &RawValue| kept.iter().any(|(_, other)| other.get() == value.get());
+            prop_assert!(whole.iter().all(|(_, value)| is_there(value)), "{}", json);
+        }
     }
 
     #[test]

@@ -10,17 +10,19 @@
 //! slowly, with numbers blanked out for the structure's sake (their bytes are taken from the line), and with
 //! broken UTF-8 replaced; what is refused then is no JSON.
 
+mod extent;
+mod outline;
 mod patch;
 
 use std::{borrow::Cow, ops::Range};
 
-use simd_json::{Buffers, ErrorType, Node, Tape};
+use bytesize::ByteSize;
+use simd_json::{Buffers, ErrorType, Tape};
 
-use super::{
-    Settings, Tags,
-    names::{self, Name},
-};
-use patch::{blank_numbers, mend_surrogates, string_end};
+use super::{Settings, Tags, names::Name};
+use extent::string_end;
+use outline::Outline;
+use patch::{blank_numbers, mend_surrogates};
 
 /// Memory grown for lines longer than this is given back: a tape takes up to 24 times what its line does.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -34,6 +36,8 @@ pub struct Member {
     end: u32,
     /// What the name means to us.
     pub name: Name,
+    /// It is not copied into the document.
+    is_left_out: bool,
 }
 
 /// Reads JSON lines, one after the other; its buffers are used again.
@@ -59,27 +63,7 @@ struct Limits {
     fields_max: usize,
     depth_max: usize,
     name_bytes_max: usize,
-}
-
-/// Where the parts of a line are.
-#[derive(Debug, Default)]
-struct Outline {
-    members: Vec<Member>,
-    /// Members that do not count because their name occurs again behind them, with the comma behind them.
-    cuts: Vec<Range<u32>>,
-    /// The names of all objects that the walk is in, one object behind the other.
-    names: Vec<Noted>,
-    fields: usize,
-}
-
-/// A name that the walk has met.
-#[derive(Clone, Copy, Debug)]
-struct Noted {
-    hash: u64,
-    /// Its quotation mark.
-    start: u32,
-    /// Its node on the tape; none if the name was met again.
-    node: Option<usize>,
+    string_bytes_max: usize,
 }
 
 /// Why a line is kept as text.
@@ -99,12 +83,14 @@ impl Reader {
     /// A reader with the limits of `settings`.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
+        let bytes = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         let limits = Limits {
-            bytes_max: usize::try_from(settings.json_bytes_max.as_u64()).unwrap_or(usize::MAX).min(u32::MAX as usize),
+            bytes_max: bytes(settings.json_bytes_max).min(u32::MAX as usize),
             fields_max: settings.json_fields_max,
             // The walk's recursion has to end; simd-json stops at 1024.
             depth_max: settings.json_depth_max.min(1000),
-            name_bytes_max: usize::try_from(settings.json_name_bytes_max.as_u64()).unwrap_or(usize::MAX),
+            name_bytes_max: bytes(settings.json_name_bytes_max),
+            string_bytes_max: bytes(settings.json_string_bytes_max),
         };
         Self {
             limits,
@@ -119,8 +105,8 @@ impl Reader {
         }
     }
 
-    /// Reads a line, which is changed by it. Whether it is a JSON object within the limits; if it is not, the
-    /// tags say why. What the line was is in [`Reader::original`] either way.
+    /// Reads a line, which is changed by it. Whether it is a JSON object that can be copied, if not in all its
+    /// members; the tags say what was wrong. What the line was is in [`Reader::original`] either way.
     pub fn read(&mut self, line: &mut [u8]) -> bool {
         self.shrink();
         self.tags = Tags::NONE;
@@ -134,10 +120,8 @@ impl Reader {
             Err(Refused::Unfit) => Tags::JSON_UNFIT,
         });
         if result.is_ok() {
-            self.outline.end_members(if self.is_kept { &self.kept } else { line });
-            if !self.outline.cuts.is_empty() {
-                self.tags.add(Tags::JSON_DUPLICATE);
-            }
+            self.outline.finish(if self.is_kept { &self.kept } else { line }, self.limits.string_bytes_max);
+            self.tags.add(self.outline.tags);
         }
         result.is_ok()
     }
@@ -202,16 +186,12 @@ impl Reader {
         if self.is_kept { &self.kept } else { line }
     }
 
-    /// The members at the root, in order, without those whose name occurs again.
+    /// The members at the root that the document has, in order.
     pub fn members(&self) -> impl Iterator<Item = Member> + '_ {
-        self.outline.members.iter().copied().filter(|member| {
-            // Cuts are in order, and a cut that begins where a member does covers it.
-            self.outline.cuts.is_empty()
-                || self.outline.cuts.binary_search_by_key(&member.start, |cut| cut.start).is_err()
-        })
+        self.outline.members.iter().copied().filter(|member| !member.is_left_out)
     }
 
-    /// Appends a stretch of the original line, from a token's beginning to a token's end, without what was cut
+    /// Appends a stretch of the original line, from a token's beginning to a token's end, without what is left
     /// out of it and with lone surrogates mended.
     pub fn push(&self, original: &[u8], stretch: Range<usize>, out: &mut Vec<u8>) {
         let from = out.len();
@@ -260,117 +240,12 @@ fn outline(
     let base = text.as_ptr() as usize;
     let mut tape = std::mem::replace(memory, Tape(Vec::new())).reset();
     let result = match simd_json::fill_tape(text, buffers, &mut tape) {
-        Ok(()) => Walk { nodes: &tape.0, base, limits, outline }.root(),
+        Ok(()) => outline.draw(&tape.0, base, limits),
         Err(error) if matches!(error.error(), ErrorType::DepthLimitExceeded) => Err(Refused::Unfit),
         Err(_) => Err(Refused::Broken),
     };
     *memory = tape.reset();
     result
-}
-
-impl Outline {
-    /// Sets where each member ends in the original line: before the comma before the next, or before the last
-    /// brace. Puts the cuts in order.
-    fn end_members(&mut self, original: &[u8]) {
-        let last_before = |end: usize| original[..end].iter().rposition(|byte| !is_blank(*byte)).unwrap_or(0);
-        let mut separator = memchr::memrchr(b'}', original).unwrap_or(0);
-        for member in self.members.iter_mut().rev() {
-            member.end = last_before(separator) as u32 + 1;
-            separator = last_before(member.start as usize);
-        }
-        self.cuts.sort_unstable_by_key(|cut| cut.start);
-    }
-}
-
-/// A walk over the tape.
-struct Walk<'a, 'text> {
-    nodes: &'a [Node<'text>],
-    /// The address of the text's first byte.
-    base: usize,
-    limits: Limits,
-    outline: &'a mut Outline,
-}
-
-impl Walk<'_, '_> {
-    fn root(&mut self) -> Result<(), Refused> {
-        self.outline.members.clear();
-        self.outline.cuts.clear();
-        self.outline.names.clear();
-        self.outline.fields = 0;
-        match self.nodes.first() {
-            Some(Node::Object { .. }) => self.object(0, 1, true).map(|_| ()),
-            _ => Err(Refused::Broken),
-        }
-    }
-
-    /// Walks the object at node `at`; returns the node behind it. Its depth is at most the limit, which bounds
-    /// the recursion.
-    fn object(&mut self, at: usize, depth: usize, is_root: bool) -> Result<usize, Refused> {
-        let Node::Object { len, .. } = self.nodes[at] else { return Err(Refused::Broken) };
-        self.outline.fields += len;
-        if depth > self.limits.depth_max || self.outline.fields > self.limits.fields_max {
-            return Err(Refused::Unfit);
-        }
-        let frame = self.outline.names.len();
-        let mut seen = 0_u64;
-        let mut at = at + 1;
-        for _ in 0..len {
-            let Node::String(name) = self.nodes[at] else { return Err(Refused::Broken) };
-            let start = (name.as_ptr() as usize - self.base - 1) as u32;
-            let dots = names::dots(name).ok_or(Refused::Unfit)?;
-            if name.len() > self.limits.name_bytes_max {
-                return Err(Refused::Unfit);
-            }
-            seen = self.note_name(frame, seen, at, start);
-            let mut moved = 0;
-            if is_root {
-                let name = Name::of(name);
-                moved = usize::from(name.is_moved());
-                self.outline.members.push(Member { start, end: start, name });
-            }
-            at = self.value(at + 1, depth + dots + moved)?;
-        }
-        self.outline.names.truncate(frame);
-        Ok(at)
-    }
-
-    /// Walks any value; returns the node behind it. `depth` is that of the object or array that holds it.
-    fn value(&mut self, at: usize, depth: usize) -> Result<usize, Refused> {
-        match self.nodes[at] {
-            Node::Object { .. } => self.object(at, depth + 1, false),
-            Node::Array { len, .. } => {
-                if depth >= self.limits.depth_max {
-                    return Err(Refused::Unfit);
-                }
-                let mut at = at + 1;
-                for _ in 0..len {
-                    at = self.value(at, depth + 1)?;
-                }
-                Ok(at)
-            }
-            Node::String(_) | Node::Static(_) => Ok(at + 1),
-        }
-    }
-
-    /// Notes the name at node `at` in the object whose names begin at `frame`, and cuts out the member that has
-    /// had it before. `seen` has a bit for the hash of each name so far; mostly it says at once that a name is new.
-    fn note_name(&mut self, frame: usize, seen: u64, at: usize, start: u32) -> u64 {
-        let Node::String(name) = self.nodes[at] else { return seen };
-        let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
-        let bit = 1 << (hash >> 58);
-        if seen & bit != 0 {
-            let is_same =
-                |known: &Noted| known.hash == hash && known.node.is_some_and(|node| self.nodes[node] == self.nodes[at]);
-            let names = &mut self.outline.names[frame..];
-            if let Some(before) = names.iter().position(is_same) {
-                let end = names.get(before + 1).map_or(start, |next| next.start);
-                self.outline.cuts.push(names[before].start..end);
-                names[before].node = None;
-            }
-        }
-        self.outline.names.push(Noted { hash, start, node: Some(at) });
-        seen | bit
-    }
 }
 
 /// A blank as JSON has it.

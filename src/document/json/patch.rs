@@ -1,6 +1,6 @@
 //! Changes to JSON that keep every byte's place: lone surrogates mended, numbers blanked out.
 
-use super::is_blank;
+use super::{extent::string_end, is_blank};
 
 /// Replaces each escape of a surrogate that has no partner by that of U+FFFD, which is as long. Whether there
 /// was one. `text` is JSON or to be read as JSON: a backslash begins an escape.
@@ -24,7 +24,7 @@ pub(super) fn mend_surrogates(text: &mut [u8]) -> bool {
 }
 
 /// The number in an escape `\u` with four digits at `at`, if there is one.
-fn surrogate(text: &[u8], at: usize) -> Option<u32> {
+pub(super) fn surrogate(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }
@@ -70,17 +70,4 @@ fn number_end(text: &[u8], at: usize) -> Option<usize> {
         }
     }
     text.get(end).is_none_or(|byte| is_blank(*byte) || matches!(byte, b',' | b']' | b'}')).then_some(end)
-}
-
-/// One past the closing quotation mark of the string at `at`, or the text's end.
-pub(super) fn string_end(text: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    while let Some(next) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += next;
-        if text[at] == b'"' {
-            return at + 1;
-        }
-        at += 2;
-    }
-    text.len()
 }
