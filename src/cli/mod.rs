@@ -9,9 +9,11 @@ mod check;
 mod checkpoints;
 mod failure;
 mod logging;
+mod report;
 mod search;
 mod serve;
 mod service;
+mod setup;
 mod signals;
 mod stores;
 mod up;
@@ -57,6 +59,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
+        Command::Setup(asked) => setup::run(&config, asked),
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
     }

@@ -40,7 +40,7 @@ use tracing::{debug, info, warn};
 use super::parcel::Parcel;
 use crate::{
     elastic::bulk::Reason,
-    kafka::{self, Delivered, Failed, KafkaError, NewTopic, Outgoing, Producer, Record, Settings},
+    kafka::{self, Delivered, Failed, Intent, KafkaError, NewTopic, Outgoing, Producer, Record, Settings},
     metrics::{self, list},
 };
 
@@ -119,9 +119,9 @@ impl DeadLetters {
     /// Creates the topic if it isn't there. If that fails the letters wait, and say what for.
     async fn see_to_topic(&self) {
         let wanted = NewTopic { name: self.topic.to_string(), partitions: -1, replication: -1, settings: Vec::new() };
-        match kafka::create(&self.settings, &[wanted]).await {
-            Ok(created) if created.is_empty() => (),
-            Ok(_) => info!(topic = %self.topic, "the dead-letter topic was created"),
+        match kafka::create(&self.settings, &wanted, Intent::Make).await {
+            Ok(false) => (),
+            Ok(true) => info!(topic = %self.topic, "the dead-letter topic was created"),
             Err(error) => warn!(%error, topic = %self.topic, "the dead-letter topic could not be created"),
         }
     }

@@ -220,14 +220,22 @@ async fn an_index_that_is_blocked_stops_itself_alone_and_recovers_by_itself() {
 async fn too_much_for_a_blocked_index_is_given_back_and_read_again_when_it_is_not_any_more() {
     let mut bench = start(20_000).await;
     bench.set(|world| world.blocked.extend(["bad".to_owned()]));
-    let first = bench.send(&["bad", "good"], 100).await;
-    let mut mine = first.clone();
-    while !first[0].is_over() {
+    let mut mine = bench.send(&["bad", "good"], 100).await;
+    mine.truncate(1);
+    let mut given_back = HashSet::new();
+    // The second time, what was left to probe with is there too.
+    for _ in 0..2 {
+        let newest = mine.len() - 1;
+        while !mine[newest].is_over() {
+            mine.extend(bench.send(&["bad"], 100).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let (dropped, again) = bench.returns.take();
+        assert!(again.is_empty());
+        given_back.extend(dropped);
         mine.extend(bench.send(&["bad"], 100).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let (given_back, again) = bench.returns.take();
-    assert!(given_back.contains(&AssignmentId(0)) && !given_back.contains(&AssignmentId(100)) && again.is_empty());
+    assert!(given_back.contains(&AssignmentId(0)) && !given_back.contains(&AssignmentId(100)));
     assert_eq!(bench.settled(1).await, [100], "the good one of the same parcel is settled");
     // One document is left, to probe with; what was dropped holds nothing of the budget.
     let over = mine.iter().filter(|stretch| stretch.is_over()).count();

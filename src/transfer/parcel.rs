@@ -106,8 +106,18 @@ impl Parcel {
         if self.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
             self.stretches.push(stretch.hold());
         }
+        self.place(origin);
+    }
+
+    /// What is packed next is of the record at `origin`, in the last stretch, or in none if there is none.
+    fn place(&mut self, origin: Origin) {
         self.origins.push(origin);
-        self.places.push(self.stretches.len() as u32 - 1);
+        self.places.push((self.stretches.len() as u32).saturating_sub(1));
+    }
+
+    /// Forgets whose the documents are: nothing waits for them any more.
+    pub(super) fn disown(&mut self) {
+        (self.permit, self.stretches) = (Permit::none(), Vec::new());
     }
 
     /// Keeps the items that are in `kept`, which is in order.
@@ -127,8 +137,11 @@ impl Parcel {
         for item in taken {
             let origin = self.items[*item];
             if last != Some(origin) {
-                let stretch = &self.stretches[self.places[origin as usize] as usize];
-                part.begin(stretch, self.origins[origin as usize].clone());
+                let of = self.origins[origin as usize].clone();
+                match self.stretches.get(self.places[origin as usize] as usize) {
+                    Some(stretch) => part.begin(stretch, of),
+                    None => part.place(of),
+                }
                 last = Some(origin);
             }
             part.items.push(part.origins.len() as u32 - 1);
@@ -189,10 +202,13 @@ mod tests {
         assert_eq!((part.body.len(), parcel.body.len(), part.stretches.len()), (3, 3, 2));
         let held: Vec<usize> = stretches.iter().map(|stretch| stretch.holders.load(Ordering::Relaxed)).collect();
         assert_eq!(held, [2, 3, 3]);
+        parcel.disown();
+        let disowned = parcel.part(&[1, 2]);
+        assert_eq!((disowned.items.len(), disowned.stretches.len(), offsets(&disowned)), (2, 0, vec![0, 1]));
         stretches[1].end_slot();
         assert!(!part.is_over());
         stretches[2].end_slot();
-        assert!(part.is_over() && !parcel.is_over());
+        assert!(part.is_over() && !disowned.is_over());
     }
 
     fn span(start: u64) -> Span<Slot> {

@@ -23,7 +23,6 @@ use crate::{
     elastic::bulk::Reason,
     kafka::AssignmentId,
     metrics::{self, Counter, Gauge, list},
-    record::Permit,
 };
 
 /// An index that stops again so soon after it took a probe goes on with the long waits that it had.
@@ -237,8 +236,7 @@ impl Index {
         let probe = self.parcels.drain(..).next().map(|mut first| {
             let mut probe = first.part(&[0]);
             // One document an index; the budget is for the many.
-            probe.permit = Permit::none();
-            probe.stretches.clear();
+            probe.disown();
             probe
         });
         self.parcels.extend(probe);
