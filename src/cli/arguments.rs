@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use super::setup::Setup;
+use super::{dead_letters::DeadLetters, setup::Setup};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -81,6 +81,8 @@ Examples:
 
 They are those of `logdrive agent` with the same configuration. Looking at them works while it runs.")]
     Checkpoints(Checkpoints),
+    /// See what could not be indexed, and send it again
+    DeadLetters(DeadLetters),
 }
 
 /// `logdrive checkpoints`.

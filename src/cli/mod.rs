@@ -7,6 +7,7 @@
 mod arguments;
 mod check;
 mod checkpoints;
+mod dead_letters;
 mod failure;
 mod logging;
 mod report;
@@ -16,6 +17,7 @@ mod service;
 mod setup;
 mod signals;
 mod stores;
+mod table;
 mod up;
 mod web;
 
@@ -62,5 +64,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Setup(asked) => setup::run(&config, asked),
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
+        Command::DeadLetters(asked) => dead_letters::run(&config, asked),
     }
 }

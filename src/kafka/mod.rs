@@ -36,7 +36,7 @@ pub use access::Mechanism;
 pub use admin::{Intent, NewTopic, create, settings_of};
 pub use consumer::{Committer, Consumer, Event, Membership, Record};
 pub use error::KafkaError;
-pub use history::{Extent, Past, Reach, newest};
+pub use history::{Extent, Past, Reach, newest, within};
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
 pub use rebalance::{Assignment, AssignmentId, Release};
 pub use settings::Settings;
