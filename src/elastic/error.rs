@@ -72,6 +72,22 @@ pub enum ElasticError {
         /// What to do.
         hint: &'static str,
     },
+    /// Something else has the place of what was to be installed.
+    #[error(
+        "{what} is there already, and {why}; nothing was changed: look at what --dry-run prints, and replace it with --force"
+    )]
+    Taken {
+        /// What has the place.
+        what: String,
+        /// Why it is not replaced.
+        why: String,
+    },
+    /// The servers don't have a feature.
+    #[error("the servers have no lifecycle policies: {error}; set elasticsearch.setup.lifecycle = false to do without")]
+    Lacking {
+        /// What they said.
+        error: String,
+    },
     /// The server is of a kind that is not supported.
     #[error("{url} runs {what}; supported are Elasticsearch 8 and later and OpenSearch 2 and later")]
     Unsupported {
@@ -95,7 +111,12 @@ impl ElasticError {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } => true,
             Self::Status { status, .. } => is_temporary(*status),
-            Self::Settings { .. } | Self::Garbled { .. } | Self::Unwritable { .. } | Self::Unsupported { .. } => false,
+            Self::Settings { .. }
+            | Self::Garbled { .. }
+            | Self::Unwritable { .. }
+            | Self::Taken { .. }
+            | Self::Lacking { .. }
+            | Self::Unsupported { .. } => false,
         }
     }
 

@@ -13,6 +13,7 @@ mod lower;
 pub mod search;
 mod server;
 mod settings;
+pub mod setup;
 pub mod template;
 
 pub use client::Client;

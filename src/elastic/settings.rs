@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use super::setup;
 use crate::record::Secret;
 
 /// How to reach the servers, and how much to send them at once.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub gzip: bool,
     /// Whether the index template is installed, and brought up to date, at start.
     pub manage_template: bool,
+    /// What `logdrive setup elasticsearch` installs.
+    pub setup: setup::Settings,
 }
 
 impl Default for Settings {
@@ -68,6 +71,7 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(60),
             gzip: false,
             manage_template: true,
+            setup: setup::Settings::default(),
         }
     }
 }

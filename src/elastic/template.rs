@@ -10,7 +10,7 @@
 //!   index, where a tree of fields would refuse the second as a conflict.
 //! - A value of the wrong kind, or one field too many, costs the document that field, not its place in the index.
 //!
-//! A template that someone else wrote, or a newer logdrive, is left as it is.
+//! A template that someone else wrote, or a newer logdrive, is left as it is, and so is what [`super::setup`] installed.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -70,11 +70,9 @@ pub fn name(index_pattern: &str) -> String {
 /// The template as it is sent to such a server.
 #[must_use]
 pub fn template(server: &Server, index_pattern: &str, data_stream: bool) -> Value {
-    // The more of a name a pattern spells out, the more it is meant; equal priorities may not overlap.
-    let priority = PRIORITY + index_pattern.replace('*', "").len();
     let mut template = json!({
         "index_patterns": [index_pattern],
-        "priority": priority,
+        "priority": priority(index_pattern),
         "_meta": { "managed_by": "logdrive", "version": VERSION, "fields": if is_flat(server) { "flat" } else { "tree" } },
         "template": { "settings": settings(server), "mappings": mappings(server) },
     });
@@ -82,6 +80,11 @@ pub fn template(server: &Server, index_pattern: &str, data_stream: bool) -> Valu
         template["data_stream"] = json!({});
     }
     template
+}
+
+/// The more of a name a pattern spells out, the more it is meant; equal priorities may not overlap.
+pub(super) fn priority(index_pattern: &str) -> usize {
+    PRIORITY + index_pattern.replace('*', "").len()
 }
 
 fn settings(server: &Server) -> Value {
@@ -178,6 +181,9 @@ mod tests {
         let mut newer = ours.clone();
         newer["_meta"]["version"] = json!(u64::MAX);
         assert_eq!(compare(&newer, &ours), Installed::LeftAlone);
+        let set_up =
+            json!({ "index_patterns": ["logs-*-*"], "_meta": { "managed_by": "logdrive setup", "version": 1 } });
+        assert_eq!(compare(&set_up, &ours), Installed::LeftAlone);
         assert_eq!(compare(&json!({ "index_patterns": ["logs-*-*"] }), &ours), Installed::LeftAlone);
     }
 

@@ -198,29 +198,37 @@ impl Writer<'_> {
     fn value(&mut self, depth: u64) -> (char, Value) {
         match self.dice.within(0..if depth < 4 { 12 } else { 7 }) {
             0 => ('b', Value::same(self.dice.pick(&["true", "false", "null"]))),
-            1..4 => ('n', self.number()),
+            1 | 2 => ('n', self.whole()),
+            3 => ('f', self.fraction()),
             4..7 => ('s', self.string()),
-            7 | 8 => ('l', self.list(Self::number)),
+            7 => ('l', self.list(Self::whole)),
+            8 => ('g', self.list(Self::fraction)),
             9 => ('m', self.list(Self::string)),
             _ => ('o', self.object(depth)),
         }
     }
 
-    fn number(&mut self) -> Value {
+    fn whole(&mut self) -> Value {
         let own = format!("{}", self.dice.roll() as i64);
-        let fraction = format!("{}.{}e-{}", self.dice.within(0..10), self.dice.roll(), self.dice.within(0..40));
         Value::same(self.dice.pick(&[
             own.as_str(),
-            fraction.as_str(),
             "0",
             "-0",
-            "-0.0",
-            "1E5",
-            "0.10",
             "9007199254740993",
             "18446744073709551615",
             "18446744073709551616",
             "-9223372036854775809",
+            "123456789012345678901234567890",
+        ]))
+    }
+
+    fn fraction(&mut self) -> Value {
+        let own = format!("{}.{}e-{}", self.dice.within(0..10), self.dice.roll(), self.dice.within(0..40));
+        Value::same(self.dice.pick(&[
+            own.as_str(),
+            "-0.0",
+            "1E5",
+            "0.10",
             "123456789012345678901234567890.123456789012345678901234567890",
             "1e400",
             "-1e400",

@@ -1,8 +1,9 @@
 //! `logdrive setup`: makes what the servers need before the first line comes, as the configuration names it.
 //!
-//! One file a server. Each part promises: what is there already is left as it is, what differs from what is wanted is
+//! One file a server. Each part promises: what someone else made is left as it is, what differs from what is wanted is
 //! said, nothing is ever removed, and a dry run changes nothing. So it can be run as often as one likes.
 
+mod elasticsearch;
 mod kafka;
 
 use anyhow::bail;
@@ -18,9 +19,10 @@ Examples:
   logdrive setup --dry-run
   logdrive setup
   logdrive setup kafka --partitions 12 --replication-factor 3
+  logdrive setup elasticsearch --dry-run
 
 Without a name, all servers that the configuration needs are set up, with their own defaults.
-What is there already stays as it is; what differs is said. It can be run again at any time.")]
+What someone else made stays as it is; what differs is said. It can be run again at any time.")]
 pub(super) struct Setup {
     #[command(subcommand)]
     part: Option<Part>,
@@ -34,6 +36,8 @@ pub(super) struct Setup {
 enum Part {
     /// Make the missing topics: those of tasks, those that are transferred, and the one for dead letters
     Kafka(kafka::Options),
+    /// Install the index template, what it is made of, and a lifecycle policy
+    Elasticsearch(elasticsearch::Options),
 }
 
 pub(super) fn run(config: &Config, asked: &Setup) -> anyhow::Result<()> {
@@ -41,6 +45,7 @@ pub(super) fn run(config: &Config, asked: &Setup) -> anyhow::Result<()> {
     let all_well = service::threads(config)?.block_on(async {
         match &asked.part {
             Some(Part::Kafka(options)) => kafka::run(config, options, dry).await,
+            Some(Part::Elasticsearch(options)) => elasticsearch::run(config, options, dry).await,
             None => everything(config, dry).await,
         }
     })?;
@@ -55,5 +60,9 @@ async fn everything(config: &Config, dry: bool) -> anyhow::Result<bool> {
              hint: add [[agent.tasks]] or transfer.topics, or name the file with --config"
         );
     }
-    kafka::run(config, &kafka::Options::default(), dry).await
+    let mut all_well = kafka::run(config, &kafka::Options::default(), dry).await?;
+    if !config.transfer.topics.is_empty() {
+        all_well &= elasticsearch::run(config, &elasticsearch::Options::default(), dry).await?;
+    }
+    Ok(all_well)
 }
