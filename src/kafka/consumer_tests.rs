@@ -204,7 +204,11 @@ async fn a_partition_that_is_set_aside_is_read_again_from_where_the_role_says_an
 /// What brokers may answer to a fetch, each in its turn, while records are read.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_fetches_cost_no_record_and_double_none() {
-    let (cluster, settings) = cluster(1);
+    let (cluster, mut settings) = cluster(1);
+    // It only has to wait less long after each of them.
+    for (name, value) in [("fetch.error.backoff.ms", "20"), ("topic.metadata.refresh.interval.ms", "500")] {
+        settings.settings.insert(name.to_owned(), value.to_owned());
+    }
     let mut consumer = open(&settings);
     let mut written = 0;
     for code in [
