@@ -117,7 +117,7 @@ impl Line {
             4 => line.push("o_wide", "o_wide", writer.wide(), &mut writer),
             5 => {
                 writer.tags.insert("json_name");
-                write!(line.text, ",\"x..y\":{}", writer.value(1).1.written).expect("text");
+                write!(line.text, ",\"x..y\":{}", writer.whole().written).expect("text");
             }
             6 => {
                 line.push("message", "message", Value::same(r#""a message \u00e9 of its own\n""#), &mut writer);

@@ -27,8 +27,13 @@ pub struct Record {
 
 /// Makes a topic.
 pub async fn create(servers: &str, topic: &str, partitions: i32) {
+    create_held_by(servers, topic, partitions, 1).await;
+}
+
+/// Makes a topic that so many brokers hold.
+pub async fn create_held_by(servers: &str, topic: &str, partitions: i32, brokers: i32) {
     let admin: AdminClient<_> = config(servers).create().expect("an admin client");
-    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(brokers));
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let made = admin.create_topics([&wanted], &options).await.expect("Kafka answers");
     assert!(made.iter().all(Result::is_ok), "{topic} could not be made: {made:?}");
