@@ -3,7 +3,7 @@
 //! One file a server. Each part promises: what someone else made is left as it is, what differs from what is wanted is
 //! said, nothing is ever removed, and a dry run changes nothing. So it can be run as often as one likes.
 
-mod elasticsearch;
+mod elastic;
 mod kafka;
 
 use anyhow::bail;
@@ -37,7 +37,7 @@ enum Part {
     /// Make the missing topics: those of tasks, those that are transferred, and the one for dead letters
     Kafka(kafka::Options),
     /// Install the index template, what it is made of, and a lifecycle policy
-    Elasticsearch(elasticsearch::Options),
+    Elasticsearch(elastic::Options),
 }
 
 pub(super) fn run(config: &Config, asked: &Setup) -> anyhow::Result<()> {
@@ -45,7 +45,7 @@ pub(super) fn run(config: &Config, asked: &Setup) -> anyhow::Result<()> {
     let all_well = service::threads(config)?.block_on(async {
         match &asked.part {
             Some(Part::Kafka(options)) => kafka::run(config, options, dry).await,
-            Some(Part::Elasticsearch(options)) => elasticsearch::run(config, options, dry).await,
+            Some(Part::Elasticsearch(options)) => elastic::run(config, options, dry).await,
             None => everything(config, dry).await,
         }
     })?;
@@ -62,7 +62,7 @@ async fn everything(config: &Config, dry: bool) -> anyhow::Result<bool> {
     }
     let mut all_well = kafka::run(config, &kafka::Options::default(), dry).await?;
     if !config.transfer.topics.is_empty() {
-        all_well &= elasticsearch::run(config, &elasticsearch::Options::default(), dry).await?;
+        all_well &= elastic::run(config, &elastic::Options::default(), dry).await?;
     }
     Ok(all_well)
 }
