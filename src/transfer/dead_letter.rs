@@ -132,7 +132,9 @@ impl DeadLetters {
             let value = letter.write(keep);
             let (ticket, answer) = oneshot::channel();
             let (topic, key, headers) = (Arc::clone(&self.topic), Some(letter.key()), Vec::new());
-            self.producer.send(Outgoing { topic, partition: None, key, value, headers, ticket }).await;
+            self.producer
+                .send(Outgoing { topic, partition: None, key, value, headers, pieces: Default::default(), ticket })
+                .await;
             match answer.await {
                 Ok(Ok(())) => break,
                 Ok(Err(failed)) => {
