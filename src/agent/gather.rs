@@ -15,7 +15,7 @@ use crate::{
 /// One for each task and partition.
 pub(super) enum Gatherer {
     Packed(Box<Batcher>),
-    Lines(LineBatcher),
+    Lines(Box<LineBatcher>),
 }
 
 /// What was gathered.
@@ -29,7 +29,7 @@ impl Gatherer {
     pub(super) fn new(settings: &batcher::Settings, style: Option<Style>, sender: &batcher::Sender) -> Self {
         match style {
             None => Self::Packed(Box::new(Batcher::new(settings, sender.clone()))),
-            Some(style) => Self::Lines(LineBatcher::new(settings, style, sender.clone())),
+            Some(style) => Self::Lines(Box::new(LineBatcher::new(settings, style, sender.clone()))),
         }
     }
 

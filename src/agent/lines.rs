@@ -2,14 +2,18 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use serde::Deserialize;
 use tracing::{error, warn};
 
 use super::belt::{Belt, Ticket};
 use crate::{
-    batcher::lines::{self, Halves, Value},
+    batcher::{
+        frame::Segment,
+        lines::{self, Halves, Line, Value},
+    },
     kafka::{Failed, KafkaError, Outgoing},
     metrics::{self, list},
-    record::{Piece, Pieces},
+    record::{Piece, Pieces, Span, Stream, TailMark},
 };
 
 impl Belt {
@@ -23,7 +27,7 @@ impl Belt {
         let mut rest = Ticket { account, lines, text_bytes, permit };
         for piece in &record.pieces.each {
             let mut share = rest.share(record.pieces.value(piece, &record.value), style.value);
-            let place = place(&record, piece);
+            let place = self.place(&record, piece, style.value, &rest.account.spans);
             let halves = match error {
                 KafkaError::TooLarge { .. } => lines::cut(&record.value, &record.pieces, piece, style),
                 _ => None,
@@ -52,6 +56,24 @@ impl Belt {
         }
         self.acknowledged(rest);
     }
+
+    /// Where the line of `piece` stands: what its record says, or else where what was sent with it begins.
+    fn place(&self, record: &Outgoing<()>, piece: &Piece, kind: Value, spans: &[Span<Stream, TailMark>]) -> Place {
+        let (pieces, buffer) = (&record.pieces, &record.value);
+        let value = pieces.value(piece, buffer);
+        let header =
+            |wanted: &str| pieces.headers_of(piece, buffer).find(|(name, _)| *name == wanted).map(|(_, at)| at);
+        if let Ok(Line::Raw(meta) | Line::Json(meta, _)) = lines::decode(header, value, &mut Vec::new())
+            && let Some(Segment { path, offset, .. }) = meta.segments.into_iter().next()
+        {
+            return Place { path, offset };
+        }
+        let of_span = |span: &Span<Stream, TailMark>| {
+            Some(Place { path: self.keeper.path(span.source)?.to_owned(), offset: span.start })
+        };
+        let json = if kind == Value::Json { serde_json::from_slice(value).ok() } else { None };
+        json.or_else(|| spans.iter().find_map(of_span)).unwrap_or_default()
+    }
 }
 
 impl Ticket {
@@ -69,23 +91,13 @@ impl Ticket {
     }
 }
 
-/// Where a line stands in its file, as far as its record says so.
-#[derive(Default)]
+/// Where a line stands in its file; as a JSON value says it.
+#[derive(Default, Deserialize)]
 struct Place {
+    #[serde(rename = "log.file.path")]
     path: PathBuf,
+    #[serde(rename = "log.offset")]
     offset: u64,
-}
-
-/// Where the line of `piece` stands: what its record says, or else where the first of what was sent with it does.
-fn place(record: &Outgoing<()>, piece: &Piece) -> Place {
-    let (pieces, buffer) = (&record.pieces, &record.value);
-    let header = |wanted: &str| pieces.headers_of(piece, buffer).find(|(name, _)| *name == wanted).map(|(_, at)| at);
-    let read = lines::decode(header, pieces.value(piece, buffer), &mut Vec::new());
-    let Ok(lines::Line::Raw(meta) | lines::Line::Json(meta, _)) = read else { return Place::default() };
-    meta.segments
-        .into_iter()
-        .next()
-        .map_or_else(Place::default, |segment| Place { path: segment.path, offset: segment.offset })
 }
 
 /// The record of `piece` in a buffer of its own.

@@ -3,6 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::Headers,
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code},
@@ -10,16 +13,12 @@ use rdkafka::{
 use tokio::sync::mpsc::{self, Receiver};
 
 use super::{Delivered, KafkaError, Outgoing, Producer, Settings};
-use crate::{
-    kafka::{Past, Reach, newest},
-    record::{Piece, Pieces},
-};
+use crate::record::{Piece, Pieces};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 struct Bench {
     cluster: MockCluster<'static, DefaultProducerContext>,
-    settings: Settings,
     producer: Producer<u32>,
     answers: Receiver<Delivered<u32>>,
 }
@@ -32,27 +31,41 @@ impl Bench {
         let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), settings, ..Settings::default() };
         let (sender, answers) = mpsc::channel(1000);
         let producer = Producer::of_pieces(&settings, sender).expect("a producer");
-        Self { cluster, settings, producer, answers }
+        Self { cluster, producer, answers }
     }
 
     async fn answer(&mut self) -> Delivered<u32> {
         tokio::time::timeout(LIMIT, self.answers.recv()).await.expect("an answer in time").expect("the producer lives")
     }
 
-    /// Everything that is in the topic, in order.
-    async fn topic(&self) -> Vec<Past> {
-        let settings = self.settings.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let (reach, mut all) = (Reach { records_max: u64::MAX, bytes_max: u64::MAX }, Vec::new());
-            newest(&settings, "t", reach, |past| all.push(past)).expect("the cluster answers");
-            all
-        });
-        read.await.expect("no panic")
+    /// Everything that is in the topic, in order: its values, and its headers' values.
+    fn topic(&self) -> Vec<(String, Vec<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .set("group.id", "reads-by-hand")
+            .create()
+            .expect("a consumer");
+        let (_, end) = consumer.fetch_watermarks("t", 0, LIMIT).expect("the cluster answers");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("t", 0, Offset::Beginning).expect("an offset");
+        consumer.assign(&list).expect("assigned");
+        let mut all = Vec::new();
+        while (all.len() as i64) < end {
+            let message = consumer.poll(LIMIT).expect("there are more").expect("a record");
+            let headers = message.headers().map(|headers| {
+                headers
+                    .iter()
+                    .map(|header| format!("{}={}", header.key, text(header.value.unwrap_or_default())))
+                    .collect()
+            });
+            all.push((text(message.payload().expect("a value")), headers.unwrap_or_default()));
+        }
+        all
     }
 
-    async fn values(&self) -> Vec<String> {
-        let value = |past: Past| String::from_utf8(past.value.expect("a value")).expect("text");
-        self.topic().await.into_iter().map(value).collect()
+    fn values(&self) -> Vec<String> {
+        self.topic().into_iter().map(|(value, _)| value).collect()
     }
 }
 
@@ -98,7 +111,7 @@ async fn all_records_of_a_set_arrive_in_order_and_it_is_answered_once() {
         assert_eq!((answer.ticket, answer.result.is_ok()), (ticket, true));
     }
     assert_eq!((bench.producer.flush(LIMIT).await, bench.answers.try_recv().is_err()), (0, true));
-    assert!(bench.values().await == texts(0..20, 3000));
+    assert!(bench.values() == texts(0..20, 3000));
 }
 
 #[tokio::test]
@@ -106,15 +119,11 @@ async fn headers_come_with_each_record() {
     let mut bench = Bench::new(&[]);
     bench.producer.send(set(7, 100, true)).await;
     assert!(bench.answer().await.result.is_ok());
-    let topic = bench.topic().await;
+    let topic = bench.topic();
     assert_eq!(topic.len(), 100);
-    for (number, past) in topic.iter().enumerate() {
-        let wanted = if number == 1 { String::new() } else { text(7, number as u32) };
-        assert_eq!(past.value.as_deref(), Some(wanted.as_bytes()));
-        assert_eq!(
-            (past.header("same"), past.header("number")),
-            (Some(&b"set"[..]), Some(number.to_string().as_bytes()))
-        );
+    for (number, (value, headers)) in topic.into_iter().enumerate() {
+        assert_eq!(value, if number == 1 { String::new() } else { text(7, number as u32) });
+        assert_eq!(headers, ["same=set".to_owned(), format!("number={number}")]);
     }
 }
 
@@ -129,7 +138,7 @@ async fn a_queue_smaller_than_the_sets_delays_them_and_changes_no_order() {
             assert!(bench.answer().await.result.is_ok());
         }
         let wanted = [texts(0..5, 120), texts(5..6, 30), texts(6..10, 120)].concat();
-        assert_eq!(bench.values().await, wanted);
+        assert_eq!(bench.values(), wanted);
     }
 }
 
@@ -144,7 +153,7 @@ async fn what_is_refused_for_now_is_sent_again_and_nothing_else() {
         for _ in 0..5 {
             assert!(bench.answer().await.result.is_ok());
         }
-        let (mut found, mut wanted) = (bench.values().await, texts(0..5, 40));
+        let (mut found, mut wanted) = (bench.values(), texts(0..5, 40));
         found.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(found, wanted, "{code:?}");
@@ -164,7 +173,7 @@ async fn a_client_that_met_a_fatal_error_is_rebuilt_and_what_was_under_way_is_se
     for _ in 0..5 {
         assert!(bench.answer().await.result.is_ok());
     }
-    let (mut found, mut wanted) = (bench.values().await, texts(0..5, 40));
+    let (mut found, mut wanted) = (bench.values(), texts(0..5, 40));
     wanted.push(text(100, 0));
     found.sort_unstable();
     found.dedup();
@@ -182,7 +191,7 @@ async fn a_request_that_is_too_large_is_sent_again_in_smaller_ones() {
     for _ in 0..2 {
         assert!(bench.answer().await.result.is_ok());
     }
-    let (mut found, mut wanted) = (bench.values().await, texts(0..2, 500));
+    let (mut found, mut wanted) = (bench.values(), texts(0..2, 500));
     found.sort_unstable();
     wanted.sort_unstable();
     assert_eq!(found, wanted, "nothing is lost, and nothing that was taken is sent twice");
@@ -201,7 +210,7 @@ async fn records_that_are_too_large_come_back_alone() {
     let [piece] = &record.pieces.each[..] else { panic!("one was refused: {:?}", record.pieces) };
     assert_eq!(record.pieces.value(piece, &record.value), text(3, 0).as_bytes());
     assert_eq!(record.pieces.headers_of(piece, &record.value).last(), Some(("number", &b"0"[..])));
-    assert_eq!(bench.values().await, texts(3..4, 5)[1..]);
+    assert_eq!(bench.values(), texts(3..4, 5)[1..]);
 }
 
 #[tokio::test]

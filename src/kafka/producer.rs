@@ -612,6 +612,12 @@ impl<T: Send + Sync + 'static> Desk<T> {
 
     /// Lines a refused record up to be sent again, or makes its answer if nothing could make it succeed.
     fn refuse(&self, held: &mut Held<T>, code: Code, number: u64, outgoing: Outgoing<T>) -> Option<Delivered<T>> {
+        if code == Code::QueueFull {
+            // Only part of a set that is larger than the queue found room. Nothing is wrong with the rest.
+            held.line_up(number, outgoing, Instant::now());
+            self.restless.store(true, Ordering::Release);
+            return None;
+        }
         let error = KafkaError::of_record(code, &outgoing.topic, outgoing.longest());
         let error = match error {
             // It may be the request that was too large, and not what was in it.

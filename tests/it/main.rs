@@ -11,6 +11,7 @@ mod elastic_tls; // TLS, credentials, a server that is down
 mod files; // files that rotate, shrink, vanish and come back
 mod input; // files that are not as they should be
 mod kafka_group; // as whom, and from where, the transfer reads
+mod kafka_lines; // a record for each line
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments

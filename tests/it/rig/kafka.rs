@@ -27,11 +27,20 @@ pub struct Record {
 
 /// Makes a topic.
 pub async fn create(servers: &str, topic: &str, partitions: i32) {
+    make(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).await;
+}
+
+/// Makes a topic that takes requests of at most `bytes` bytes for each partition.
+pub async fn create_limited(servers: &str, topic: &str, partitions: i32, bytes: usize) {
+    let (wanted, bytes) = (NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), bytes.to_string());
+    make(servers, wanted.set("max.message.bytes", &bytes)).await;
+}
+
+async fn make(servers: &str, wanted: NewTopic<'_>) {
     let admin: AdminClient<_> = config(servers).create().expect("an admin client");
-    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let made = admin.create_topics([&wanted], &options).await.expect("Kafka answers");
-    assert!(made.iter().all(Result::is_ok), "{topic} could not be made: {made:?}");
+    assert!(made.iter().all(Result::is_ok), "{} could not be made: {made:?}", wanted.name);
 }
 
 /// Removes a topic with all that is in it.
