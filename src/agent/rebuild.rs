@@ -308,7 +308,7 @@ mod tests {
         };
         let packed = encode(&meta, text.as_bytes());
         let headers = packed.headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value)));
-        Past { headers: headers.collect(), value: Some(packed.value) }
+        Past { headers: headers.collect(), value: Some(packed.value), ..Past::default() }
     }
 
     #[test]
@@ -324,8 +324,8 @@ mod tests {
             record("m", 2, 40, "sent twice\n"),
             record("m", 2, 40, "sent twice\n"),
             record("other", 3, 0, "not ours\n"),
-            Past { headers: vec![], value: Some(b"anything".to_vec()) },
-            Past { headers: vec![], value: None },
+            Past { value: Some(b"anything".to_vec()), ..Past::default() },
+            Past::default(),
         ] {
             trails.take(&past, &mut text);
         }
@@ -359,8 +359,12 @@ mod tests {
             let LineBatch { buffer, pieces, .. } = batcher.seal().expect("lines");
             let headers =
                 |piece| pieces.headers_of(piece, &buffer).map(|(name, value)| (name.to_owned(), Some(value.to_vec())));
-            let past =
-                |piece| Past { headers: headers(piece).collect(), value: Some(pieces.value(piece, &buffer).to_vec()) };
+            let past = |piece| Past {
+                partition: 0,
+                offset: 0,
+                headers: headers(piece).collect(),
+                value: Some(pieces.value(piece, &buffer).to_vec()),
+            };
             pieces.each.iter().map(past).collect()
         };
         let mut trails = Trails::new("m");

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use super::{dead_letters::DeadLetters, setup::Setup};
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "logdrive", version, about, max_term_width = 100, after_help = EXAMPLES)]
@@ -62,6 +64,8 @@ Example:
     /// Search in the terminal
     #[command(arg_required_else_help = true)]
     Search(Search),
+    /// Make what the servers need and don't have: topics
+    Setup(Setup),
     /// Check the configuration, then every server it names
     #[command(after_help = "\
 Example:
@@ -77,6 +81,8 @@ Examples:
 
 They are those of `logdrive agent` with the same configuration. Looking at them works while it runs.")]
     Checkpoints(Checkpoints),
+    /// See what could not be indexed, and send it again
+    DeadLetters(DeadLetters),
 }
 
 /// `logdrive checkpoints`.

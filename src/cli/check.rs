@@ -1,8 +1,6 @@
 //! `logdrive check`: the configuration, then every server that it names, one line each.
 
-use std::fmt::Display;
-
-use super::{failure::Told, service, stores};
+use super::{failure::Told, report::report, service, stores};
 use crate::{config::Config, elastic, kafka};
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
@@ -30,32 +28,4 @@ async fn servers(config: &Config) -> bool {
             report("elasticsearch", answer.map(|text| format!("{}: {text}", config.elasticsearch.urls.join(", "))));
     }
     all_well
-}
-
-/// Prints one line, and a second one with what to do where that is known. Gives whether all is well.
-fn report(part: &str, answer: Result<String, impl Display>) -> bool {
-    match &answer {
-        Ok(text) => println!("✓ {part}: {text}"),
-        Err(error) => println!("✗ {part}: {}", hinted(&error.to_string())),
-    }
-    answer.is_ok()
-}
-
-/// Messages say what to do behind their last semicolon; here that has a line of its own.
-fn hinted(message: &str) -> String {
-    match message.rsplit_once("; ") {
-        Some((what, hint)) => format!("{what}\n  hint: {hint}"),
-        None => message.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hinted;
-
-    #[test]
-    fn what_to_do_has_a_line_of_its_own() {
-        assert_eq!(hinted("it is away; start it"), "it is away\n  hint: start it");
-        assert_eq!(hinted("it is away"), "it is away");
-    }
 }

@@ -7,13 +7,17 @@
 mod arguments;
 mod check;
 mod checkpoints;
+mod dead_letters;
 mod failure;
 mod logging;
+mod report;
 mod search;
 mod serve;
 mod service;
+mod setup;
 mod signals;
 mod stores;
+mod table;
 mod up;
 mod web;
 
@@ -57,7 +61,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
+        Command::Setup(asked) => setup::run(&config, asked),
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
+        Command::DeadLetters(asked) => dead_letters::run(&config, asked),
     }
 }

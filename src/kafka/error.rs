@@ -41,7 +41,7 @@ pub enum KafkaError {
         why: String,
     },
     /// The topic isn't there. It may be created later: what was sent stays under way.
-    #[error("the kafka topic {topic:?} doesn't exist; create it, for example with kafka-topics.sh --create")]
+    #[error("the kafka topic {topic:?} doesn't exist; create it, for example with `logdrive setup kafka`")]
     UnknownTopic {
         /// Its name.
         topic: String,
@@ -53,6 +53,17 @@ pub enum KafkaError {
     Unauthorized {
         /// A topic, a group or the cluster.
         what: String,
+        /// What librdkafka says.
+        why: String,
+    },
+    /// The brokers don't make a topic as it is wanted.
+    #[error(
+        "the kafka topic {topic:?} is not made: {why}; check its partitions, its replication and its settings, and \
+         what the brokers' logs say"
+    )]
+    NotMade {
+        /// Its name.
+        topic: String,
         /// What librdkafka says.
         why: String,
     },
@@ -117,6 +128,7 @@ impl KafkaError {
             Self::Away { .. } => "away",
             Self::UnknownTopic { .. } => "unknown_topic",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::NotMade { .. } => "not_made",
             Self::TooLarge { .. } => "too_large",
             Self::Refused { .. } => "refused",
             Self::NotNow { .. } => "not_now",

@@ -1,8 +1,12 @@
-//! What a topic got last: its partitions' newest records, read backwards in windows.
+//! What a topic holds: its partitions' newest records, read backwards in windows, or those at known places.
 //!
-//! Reading is bounded: a window is at most [`WINDOW_MAX`] records, or more small ones, and a [`Reach`] limits how far back it goes.
+//! Reading backwards is bounded: a window is at most [`WINDOW_MAX`] records, or more small ones, and a [`Reach`] limits
+//! how far it goes.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::{ControlFlow, Range},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -40,8 +44,12 @@ pub struct Reach {
 }
 
 /// A record that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
+    /// The partition that it lies in.
+    pub partition: i32,
+    /// Its place there, from 0.
+    pub offset: i64,
     /// The headers, in order; names may repeat, values may be absent.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// The value; none for a tombstone.
@@ -78,11 +86,7 @@ pub fn newest(
     reach: Reach,
     mut show: impl FnMut(Past),
 ) -> Result<Extent, KafkaError> {
-    let bearer = Bearer(Tokens::of(settings));
-    let client = BaseConsumer::from_config_and_context(&settings.history()?, bearer).map_err(settings::refused)?;
-    // A token is asked for by an event.
-    drop(client.poll(Duration::ZERO));
-    let reader = Reader { client, topic, servers: &settings.bootstrap_servers };
+    let reader = Reader::of(settings, topic)?;
     let partitions = reader.partitions()?;
     let share = |whole: u64| (whole / partitions.len().max(1) as u64).max(1);
     let reach = Reach { records_max: share(reach.records_max), bytes_max: share(reach.bytes_max) };
@@ -96,13 +100,52 @@ pub fn newest(
     Ok(sum)
 }
 
+/// Shows the records of `topic` that lie in `ranges` of offsets, each of a partition, in that order, until `show` wants
+/// no more. What isn't there, or not any more, is passed over. It blocks, for as long as it takes.
+///
+/// # Errors
+/// As [`newest`].
+pub fn within(
+    settings: &Settings,
+    topic: &str,
+    ranges: &[(i32, Range<i64>)],
+    mut show: impl FnMut(Past) -> ControlFlow<()>,
+) -> Result<(), KafkaError> {
+    let reader = Reader::of(settings, topic)?;
+    let partitions = reader.partitions()?;
+    let mut going = ControlFlow::Continue(());
+    for (partition, range) in ranges.iter().filter(|(partition, _)| partitions.contains(partition)) {
+        let marks = reader.client.fetch_watermarks(topic, *partition, LIMIT);
+        let (low, high) = marks.map_err(|error| reader.error(&error))?;
+        let (mut lower, upper) = (range.start.max(low), range.end.min(high));
+        while lower < upper && going.is_continue() {
+            let next = (lower + WINDOW_MAX).min(upper);
+            reader.window(*partition, lower, next, &mut |past| {
+                if going.is_continue() {
+                    going = show(past);
+                }
+            })?;
+            lower = next;
+        }
+    }
+    Ok(())
+}
+
 struct Reader<'a> {
     client: BaseConsumer<Bearer>,
     topic: &'a str,
     servers: &'a str,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn of(settings: &'a Settings, topic: &'a str) -> Result<Self, KafkaError> {
+        let bearer = Bearer(Tokens::of(settings));
+        let client = BaseConsumer::from_config_and_context(&settings.history()?, bearer).map_err(settings::refused)?;
+        // A token is asked for by an event.
+        drop(client.poll(Duration::ZERO));
+        Ok(Self { client, topic, servers: &settings.bootstrap_servers })
+    }
+
     fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
         let metadata = self.client.fetch_metadata(Some(self.topic), LIMIT).map_err(|error| self.error(&error))?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
@@ -193,7 +236,8 @@ fn past(message: &BorrowedMessage<'_>) -> Past {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
     });
-    Past { headers, value: message.payload().map(<[u8]>::to_vec) }
+    let (partition, offset) = (message.partition(), message.offset());
+    Past { partition, offset, headers, value: message.payload().map(<[u8]>::to_vec) }
 }
 
 #[cfg(test)]
@@ -203,7 +247,9 @@ mod tests {
     use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
     use tokio::sync::mpsc;
 
-    use super::{Extent, KafkaError, Reach, WINDOW_MAX, WINDOW_RECORDS_MAX, newest, window_max};
+    use super::{
+        ControlFlow, Extent, KafkaError, Past, Reach, WINDOW_MAX, WINDOW_RECORDS_MAX, newest, window_max, within,
+    };
     use crate::kafka::{Outgoing, Producer, Settings};
 
     async fn topic(records: usize) -> (MockCluster<'static, DefaultProducerContext>, Settings) {
@@ -253,5 +299,26 @@ mod tests {
         let nothing =
             tokio::task::block_in_place(|| newest(&settings, "none", Reach { records_max: 1, bytes_max: 1 }, |_| ()));
         assert!(matches!(nothing, Err(KafkaError::UnknownTopic { .. }) | Ok(Extent { records: 0, .. })), "{nothing:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_at_known_places_are_shown_and_those_that_are_not_there_are_passed_over() {
+        let (_cluster, settings) = topic(20).await;
+        let read = |ranges: &[(i32, std::ops::Range<i64>)], count: usize| {
+            let mut shown = Vec::new();
+            let take = |past: Past| {
+                shown.push((past.partition, past.offset, past.value.expect("a value")));
+                if shown.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            tokio::task::block_in_place(|| within(&settings, "app", ranges, take)).expect("read");
+            shown
+                .into_iter()
+                .map(|(partition, offset, value)| (partition, offset, String::from_utf8(value).expect("text")))
+                .collect::<Vec<_>>()
+        };
+        let text = |partition, offset, value: &str| (partition, offset, value.to_owned());
+        let wanted = [(1, 2..4), (0, 9..12), (0, 50..60), (7, 0..1)];
+        assert_eq!(read(&wanted, 100), [text(1, 2, "5"), text(1, 3, "7"), text(0, 9, "18")]);
+        assert_eq!(read(&wanted, 1), [text(1, 2, "5")]);
     }
 }

@@ -13,6 +13,7 @@
 //! It must not know what a record means, who sends it, or what is done with what was read.
 
 mod access;
+mod admin;
 mod aside;
 mod consumer;
 mod error;
@@ -34,11 +35,12 @@ mod vitals;
 mod voice;
 
 pub use access::Mechanism;
+pub use admin::{Intent, NewTopic, create, settings_of};
 pub use consumer::{Committer, Consumer, Event, Membership, Record};
 pub use error::KafkaError;
-pub use history::{Extent, Past, Reach, newest};
+pub use history::{Extent, Past, Reach, newest, within};
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
 pub use rebalance::{Assignment, AssignmentId, Release};
 pub use settings::Settings;
 pub use start::StartFrom;
-pub use topics::{NewTopic, Topic, check, create, describe};
+pub use topics::{Topic, check, describe};

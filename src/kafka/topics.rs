@@ -1,4 +1,4 @@
-//! What a cluster has: its brokers and topics, asked for and created.
+//! What a cluster has: its brokers and topics.
 
 use std::{
     error::Error,
@@ -8,8 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientContext,
-    admin::{AdminClient, AdminOptions, TopicReplication},
-    client::{DefaultClientContext, OAuthToken},
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     metadata::Metadata,
     producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
@@ -34,19 +33,6 @@ pub struct Topic {
     pub replication: i32,
     /// How many of its partitions have no leader now, so that nothing can be written to them.
     pub leaderless: i32,
-}
-
-/// A topic to be created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewTopic {
-    /// Its name.
-    pub name: String,
-    /// How many partitions; -1 for the brokers' default.
-    pub partitions: i32,
-    /// How many brokers hold each partition; -1 for the brokers' default.
-    pub replication: i32,
-    /// Its settings by Kafka's names, such as `retention.ms`.
-    pub settings: Vec<(String, String)>,
 }
 
 /// The topics of the cluster, by name; those that are Kafka's own (`__…`) are left out.
@@ -83,54 +69,6 @@ pub async fn check(settings: &Settings) -> Result<Vec<String>, KafkaError> {
         Ok(lines)
     })
     .await
-}
-
-/// Creates those of `wanted` that aren't there; returns the names of those that it created.
-///
-/// # Errors
-/// The first topic's error, if one can't be created; those before it are there then.
-pub async fn create(settings: &Settings, wanted: &[NewTopic]) -> Result<Vec<String>, KafkaError> {
-    if settings.token_file.is_some() {
-        return are_there(settings, wanted).await.map(|()| Vec::new());
-    }
-    let config = settings.client()?;
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(settings::refused)?;
-    let mut created = Vec::new();
-    for topic in wanted {
-        let mut new =
-            rdkafka::admin::NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
-        for (name, value) in &topic.settings {
-            new = new.set(name, value);
-        }
-        let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
-        let servers = &settings.bootstrap_servers;
-        let answer = admin
-            .create_topics([&new], &options)
-            .await
-            .map_err(|error| KafkaError::of_client(error.rdkafka_error_code(), &error.to_string(), servers, None))?;
-        match answer.into_iter().next() {
-            Some(Err((_, Code::TopicAlreadyExists))) => (),
-            Some(Err((name, code))) => {
-                let error = KafkaError::of_client(Some(code), &code.to_string(), servers, Some(&name));
-                return Err(match error {
-                    KafkaError::Away { why, .. } => KafkaError::Refused { topic: name, why },
-                    other => other,
-                });
-            }
-            Some(Ok(name)) => created.push(name),
-            None => (),
-        }
-    }
-    Ok(created)
-}
-
-/// Stands in for [`create`] where a token lets us in: rdkafka's client for administration never asks for one.
-async fn are_there(settings: &Settings, wanted: &[NewTopic]) -> Result<(), KafkaError> {
-    let there = describe(settings).await?;
-    match wanted.iter().find(|topic| there.iter().all(|known| known.name != topic.name)) {
-        Some(topic) => Err(KafkaError::UnknownTopic { topic: topic.name.clone() }),
-        None => Ok(()),
-    }
 }
 
 /// A client for questions, which remembers the last thing that went wrong, for that is the reason to tell.

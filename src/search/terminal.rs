@@ -156,17 +156,18 @@ fn print_json(hit: &Hit, out: &mut impl Write) -> io::Result<()> {
     let mut document = serde_json::Map::new();
     document.insert("_id".to_owned(), Value::String(hit.id.clone()));
     document.extend(hit.source.clone());
-    let json = Value::Object(document).to_string();
-    // JSON lets control characters above ASCII stand as they are; a terminal may obey them.
-    for piece in json.split_inclusive(is_unsafe) {
-        match piece.chars().next_back() {
-            Some(last) if is_unsafe(last) => {
-                write!(out, "{}\\u{:04x}", &piece[..piece.len() - last.len_utf8()], last as u32)?;
-            }
-            _ => out.write_all(piece.as_bytes())?,
-        }
+    writeln!(out, "{}", safe_json(&Value::Object(document).to_string()))
+}
+
+/// JSON in which no character can command a terminal. JSON lets control characters above ASCII stand as they are; here
+/// they are escaped, and so are the marks that turn the direction of writing. Line breaks between tokens must be gone.
+#[must_use]
+pub fn safe_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_unsafe(c) { out.push_str(&format!("\\u{:04x}", c as u32)) } else { out.push(c) }
     }
-    out.write_all(b"\n")
+    out
 }
 
 fn print_line(hit: &Hit, query: &Query, options: &Options, out: &mut impl Write) -> io::Result<()> {

@@ -16,7 +16,7 @@
 //! Bounded: bodies being written, waiting and under way share one budget (`transfer.in_flight_bytes_max`); before
 //! them wait at most what the consumer has fetched ahead and one record a worker.
 
-mod dead_letter;
+pub mod dead_letter;
 mod delivery;
 mod desk;
 mod foreign;

@@ -20,6 +20,7 @@ mod operations;
 mod outage; // the same with Kafka away, at the start and in between
 mod records; // Kafka records that are not as they should be
 mod road; // lines that are being written arrive once, byte for byte, in order
+mod setup; // `logdrive setup`: topics are made, and what is there is left alone
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
 mod wire; // the packed format, read by someone else // check, metrics, health

@@ -10,14 +10,10 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
-use super::{
-    super::arguments::SetCheckpoint,
-    choose,
-    list::{plain, short},
-    to_change,
-};
+use super::{super::arguments::SetCheckpoint, choose, list::short, to_change};
 use crate::{
     checkpoint::{self, Store},
+    cli::table::plain,
     config::Config,
     reader::{self, Found},
     record::{Checkpoint, Stream, TailMark},

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     checkpoint,
+    cli::table::{self, plain},
     reader::{self, Found},
     record::{Checkpoint, Stream},
 };
@@ -77,7 +78,7 @@ pub(super) fn list(mut all: Vec<Checkpoint>, json: bool) -> anyhow::Result<()> {
     } else {
         let head = ["STATE", "BEHIND", "OFFSET", "FILE", "TASK", "PATH"].map(str::to_owned);
         let table: Vec<[String; 6]> = [head].into_iter().chain(rows.iter().map(Row::cells)).collect();
-        write_table(&table, &mut out)?;
+        table::write(&table, &[1, 2], &mut out)?;
     }
     out.flush()?;
     let behind: u64 = rows.iter().filter_map(Row::behind).sum();
@@ -128,41 +129,4 @@ pub(super) fn export(all: &[Checkpoint]) -> anyhow::Result<()> {
 pub(super) fn short(stream: Stream) -> String {
     let digits = &stream.file.to_string()[..8];
     if stream.generation == 0 { digits.to_owned() } else { format!("{digits}.{}", stream.generation) }
-}
-
-/// A text without what a terminal would take for orders.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
-/// Columns as wide as their widest cells, the second and the third to the right; the last one as it is.
-fn write_table<const N: usize>(table: &[[String; N]], out: &mut impl Write) -> io::Result<()> {
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in table {
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths[column];
-            match column {
-                _ if column + 1 == N => writeln!(out, "{cell}")?,
-                1 | 2 => write!(out, "{cell:>width$}  ")?,
-                _ => write!(out, "{cell:<width$}  ")?,
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{plain, write_table};
-
-    #[test]
-    fn columns_are_aligned_and_a_path_gives_a_terminal_no_orders() {
-        let table =
-            [["a", "1", "22", "end"], ["long", "333", "4", &plain("/x\u{1b}[2J")]].map(|row| row.map(str::to_owned));
-        let mut out = Vec::new();
-        write_table(&table, &mut out).expect("memory takes it");
-        let expected = "a       1  22  end\nlong  333   4  /x\\u{1b}[2J\n";
-        assert_eq!(String::from_utf8(out).expect("text"), expected);
-    }
 }

@@ -228,8 +228,12 @@ impl Discover {
 
     fn appeared(&mut self, path: PathBuf, cookie: u32) {
         let Some((id, ..)) = self.leaving.remove(&cookie).filter(|_| cookie != 0) else {
-            // A name that is taken over by a rename leads to another file now.
-            if let Some(id) = self.unname(&path) {
+            // It may have been taken over by a rename, and lead to another file now. If the walk was here first, it
+            // still leads to the same one.
+            let named = self.names.get(path.as_path()).copied();
+            let is_other = |id| !fs::metadata(&path).is_ok_and(|metadata| self.is_same(id, &metadata));
+            if let Some(id) = named.filter(|id| is_other(*id)) {
+                self.unname(&path);
                 self.told_deleted(id, &path);
             }
             return self.consider_new_name(&path);

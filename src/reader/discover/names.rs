@@ -120,7 +120,7 @@ impl Discover {
     }
 
     /// Whether a path still leads to a file, as its metadata tell.
-    fn is_same(&self, id: FileId, metadata: &Metadata) -> bool {
+    pub(super) fn is_same(&self, id: FileId, metadata: &Metadata) -> bool {
         self.is_at(id, metadata) || self.tracked.get(&id).is_some_and(|tracked| tracked.place == Place::default())
     }
 

@@ -72,6 +72,13 @@ pub fn produce(servers: &str, topic: &str, headers: &[(&str, &[u8])], value: &[u
     producer.flush(LIMIT).expect("Kafka takes a record");
 }
 
+/// How many partitions a topic has; none if it isn't there.
+pub fn partitions(servers: &str, topic: &str) -> Option<usize> {
+    let consumer: BaseConsumer = config(servers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(None, LIMIT).expect("Kafka answers");
+    metadata.topics().iter().find(|known| known.name() == topic).map(|known| known.partitions().len())
+}
+
 /// Everything that is in a topic now, each partition's records in their order.
 pub fn records(servers: &str, topic: &str) -> Vec<Record> {
     let consumer: BaseConsumer = config(servers)

@@ -1,15 +1,16 @@
 //! Dead letters: what can't be indexed, kept in a topic of its own with the reason and its origin.
 //!
-//! Each letter is one Kafka record whose value is one JSON object:
+//! Each letter is one Kafka record whose value is one JSON object, which docs/dead-letters.md tells operators about:
 //!
 //! | member | what |
 //! |---|---|
 //! | `version` | 1 |
 //! | `time` | when the letter was written, RFC 3339 in UTC |
-//! | `kind` | `document` (the store refused it) or `record` (it could not be read) |
+//! | `kind` | `document` (the store refused it), `record` (it could not be read), or `replayed` (no letter: see below) |
 //! | `reason` | why, in words; `reason_type` has the store's name for it, or a word of ours |
 //! | `topic`, `partition`, `offset` | the Kafka record it comes from |
 //! | `timestamp_ms` | that record's time in milliseconds since 1970, if it has one |
+//! | `host`, `task`, `file`, `file_offset` | of a document: where its line stood, as far as the document says |
 //! | `index`, `id`, `document` | of a document: where it was to go, its `_id`, and itself as a JSON object |
 //! | `key`, `value` | of a record: both in base64; a key only if it has one |
 //! | `headers` | of a record: an array of `[name, value in base64 or null]` |
@@ -18,38 +19,36 @@
 //! Its key is the document's `_id`, or `TOPIC/PARTITION/OFFSET` of the record. A record that is read again, after a
 //! crash or a change in the group, may have its letter again: letters with one key are about one thing.
 //!
+//! A letter that was replayed with success stays where it is, and behind it in its partition lies a record of the
+//! kind `replayed` with the same key. Its members are `version`, `time`, `kind`, `letter` (the letter's `partition`
+//! and `offset`) and `outcome` (`created`, `duplicate` or `sent_back`).
+//!
 //! A letter is done when all in-sync replicas of the topic have it. One that is too large for the topic is cut,
 //! for the whole of it is in the topic it came from. A topic that isn't there is created with the brokers' defaults.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+mod archive;
+mod provenance;
+mod reading;
+mod replay;
+mod writer;
+
+use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{
-    OnceCell,
-    mpsc::{self, Receiver},
-    oneshot,
-};
-use tracing::{debug, info, warn};
 
+pub use archive::{Filter, Shelf, find, list};
+pub use reading::{Content as Held, Kind, Position, Summary, Whole};
+pub use replay::{Fate, replay};
+pub(super) use writer::DeadLetters;
+
+use self::provenance::Provenance;
 use super::parcel::Parcel;
-use crate::{
-    elastic::bulk::Reason,
-    kafka::{self, Delivered, Failed, KafkaError, NewTopic, Outgoing, Producer, Record, Settings},
-    metrics::{self, list},
-};
+use crate::{elastic::bulk::Reason, kafka::Record};
 
-/// Letters of one caller under way at once.
-const AT_ONCE: usize = 64;
-/// Answers that wait to be given to their letters; each letter waits for one.
-const ANSWERS: usize = 1024;
-/// A letter that is still too large when it was cut to this many bytes is not the letter's fault.
-const CUT_BYTES_MIN: usize = 64;
+/// The version of the format.
+const VERSION: u8 = 1;
 
 /// Where a letter comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,91 +83,6 @@ pub(super) struct Letter {
     pub(super) content: Content,
 }
 
-/// Writes letters.
-pub(super) struct DeadLetters {
-    settings: Settings,
-    producer: Producer<Ticket>,
-    topic: Arc<str>,
-    /// Filled when it was seen to that the topic is there, before the first letter.
-    seen_to: OnceCell<()>,
-    /// Letters that were handed to [`DeadLetters::put`] and are not in Kafka yet.
-    waiting: AtomicUsize,
-}
-
-/// Who waits for a letter's answer.
-type Ticket = oneshot::Sender<Result<(), Box<Failed>>>;
-
-impl DeadLetters {
-    /// Opens the topic for writing; it need not be there before the first letter.
-    pub(super) fn open(settings: &Settings, topic: &str) -> Result<Self, KafkaError> {
-        let mut settings = settings.clone();
-        settings.settings.entry("compression.type".to_owned()).or_insert_with(|| "lz4".to_owned());
-        let (sender, answers) = mpsc::channel(ANSWERS);
-        let producer = Producer::new(&settings, sender)?;
-        tokio::spawn(pass_on(answers));
-        Ok(Self { settings, producer, topic: Arc::from(topic), seen_to: OnceCell::new(), waiting: AtomicUsize::new(0) })
-    }
-
-    /// Writes letters, and returns when Kafka has them all. It never gives up.
-    pub(super) async fn put(&self, letters: Vec<Letter>) {
-        self.waiting.fetch_add(letters.len(), Ordering::Relaxed);
-        self.seen_to.get_or_init(|| self.see_to_topic()).await;
-        stream::iter(letters).for_each_concurrent(AT_ONCE, |letter| self.put_one(letter)).await;
-    }
-
-    /// Creates the topic if it isn't there. If that fails the letters wait, and say what for.
-    async fn see_to_topic(&self) {
-        let wanted = NewTopic { name: self.topic.to_string(), partitions: -1, replication: -1, settings: Vec::new() };
-        match kafka::create(&self.settings, &[wanted]).await {
-            Ok(created) if created.is_empty() => (),
-            Ok(_) => info!(topic = %self.topic, "the dead-letter topic was created"),
-            Err(error) => warn!(%error, topic = %self.topic, "the dead-letter topic could not be created"),
-        }
-    }
-
-    async fn put_one(&self, letter: Letter) {
-        let mut keep = None;
-        loop {
-            let value = letter.write(keep);
-            let (ticket, answer) = oneshot::channel();
-            let (topic, key, headers) = (Arc::clone(&self.topic), Some(letter.key()), Vec::new());
-            self.producer
-                .send(Outgoing { topic, partition: None, key, value, headers, pieces: Default::default(), ticket })
-                .await;
-            match answer.await {
-                Ok(Ok(())) => break,
-                Ok(Err(failed)) => {
-                    let bytes = (keep.unwrap_or_else(|| letter.content.bytes()) / 2).max(CUT_BYTES_MIN);
-                    warn!(error = %failed.error, bytes, "a dead letter is cut, because its topic doesn't take it");
-                    keep = Some(bytes);
-                }
-                // The producer is gone: the process ends, and what the letter is of is not settled.
-                Err(_) => std::future::pending().await,
-            }
-        }
-        debug!(reason = letter.reason, topic = %letter.origin.topic, offset = letter.origin.offset, "dead letter");
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        metrics::counter(&list::DEAD_LETTERS, &[&letter.reason_type]).increment(1);
-    }
-
-    /// What keeps letters from being written, if anything does. Without a letter nothing does, whatever the producer
-    /// says: it learns that Kafka is back only by sending something.
-    pub(super) fn trouble(&self) -> Option<KafkaError> {
-        if self.waiting.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        self.producer.trouble().borrow().clone()
-    }
-}
-
-/// Gives each letter its answer.
-async fn pass_on(mut answers: Receiver<Delivered<Ticket>>) {
-    while let Some(Delivered { ticket, result }) = answers.recv().await {
-        // A letter whose writer is gone needs none.
-        let _ = ticket.send(result.map(drop));
-    }
-}
-
 /// The letter's JSON, member by member.
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -182,6 +96,8 @@ struct Envelope<'a> {
     offset: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_ms: Option<i64>,
+    #[serde(flatten)]
+    provenance: Provenance<'a>,
     #[serde(flatten)]
     content: Member<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -225,8 +141,9 @@ impl Letter {
         let is_document = matches!(self.content, Content::Document { .. });
         let text = self.content.text();
         let (content, cut) = self.content.member(&text, keep);
+        let provenance = Provenance::of(&text);
         let envelope = Envelope {
-            version: 1,
+            version: VERSION,
             time: jiff::Timestamp::now(),
             kind: if is_document { "document" } else { "record" },
             reason_type: &self.reason_type,
@@ -235,6 +152,7 @@ impl Letter {
             partition: *partition,
             offset: *offset,
             timestamp_ms: *timestamp_ms,
+            provenance,
             content,
             cut,
         };
@@ -324,5 +242,4 @@ impl Letter {
 }
 
 #[cfg(test)]
-#[path = "dead_letter_tests.rs"]
 mod tests;
