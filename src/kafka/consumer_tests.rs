@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code},
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -212,5 +216,71 @@ async fn a_partition_that_is_set_aside_is_read_again_from_where_the_role_says_an
         consumer.set_aside(id);
     }
     consumer.close().await;
+    drop(cluster);
+}
+
+/// What brokers may answer to a fetch, each in its turn, while records are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_fetches_cost_no_record_and_double_none() {
+    let (cluster, mut settings) = cluster(1);
+    // It only has to wait less long after each of them.
+    for (name, value) in [("fetch.error.backoff.ms", "20"), ("topic.metadata.refresh.interval.ms", "500")] {
+        settings.settings.insert(name.to_owned(), value.to_owned());
+    }
+    let mut consumer = open(&settings);
+    let mut written = 0;
+    for code in [
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN,
+        Code::RD_KAFKA_RESP_ERR_INVALID_MSG,
+        Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        Code::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+        Code::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+        Code::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+        Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    ] {
+        cluster.request_errors(Api::Fetch, &[code; 2]);
+        write(&settings, 0, numbered(written, written + 10)).await;
+        let records = read(&mut consumer, 10).await.remove(&0).expect("of the only partition");
+        let offsets: Vec<u64> = records.iter().map(|record| record.offset).collect();
+        assert!(offsets.iter().copied().eq(written as u64..written as u64 + 10), "{code:?}: {offsets:?}");
+        written += 10;
+    }
+    consumer.close().await;
+    drop(cluster);
+}
+
+/// A commit either says that it failed, or is done: whoever reads on next begins behind it, and never behind more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_says_so_and_can_be_made_again() {
+    let (cluster, settings) = cluster(1);
+    write(&settings, 0, numbered(0, 100)).await;
+    let mut first = open(&settings);
+    let records = read(&mut first, 100).await.remove(&0).expect("of the only partition");
+    let (committer, topic) = (first.committer(), &records[0].topic);
+    let mut offset = 0;
+    for code in [
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+        Code::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE,
+    ] {
+        cluster.request_errors(Api::OffsetCommit, &[code]);
+        offset += 10;
+        let commit = || committer.commit(vec![(Arc::clone(topic), 0, offset)]);
+        if let Err(error) = commit().await {
+            assert_eq!(error.kind(), "commit", "{code:?}: {error}");
+            commit().await.unwrap_or_else(|error| panic!("{code:?}: the second time it is taken: {error}"));
+        }
+    }
+    first.close().await;
+    let mut second = open(&settings);
+    let records = read(&mut second, 50).await.remove(&0).expect("of the only partition");
+    assert_eq!((records[0].offset, records.len()), (50, 50));
+    second.close().await;
     drop(cluster);
 }

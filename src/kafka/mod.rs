@@ -17,6 +17,8 @@ mod admin;
 mod aside;
 mod consumer;
 mod error;
+#[cfg(test)]
+mod fault_tests;
 mod greeting;
 mod held;
 mod history;

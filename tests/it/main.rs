@@ -10,6 +10,7 @@ mod elastic_refusals; // indices that take no documents, beside others that do
 mod elastic_tls; // TLS, credentials, a server that is down
 mod files; // files that rotate, shrink, vanish and come back
 mod input; // files that are not as they should be
+mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
 mod kafka_group; // as whom, and from where, the transfer reads
 mod kafka_lines; // a record for each line
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong

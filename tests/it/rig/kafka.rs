@@ -27,7 +27,12 @@ pub struct Record {
 
 /// Makes a topic.
 pub async fn create(servers: &str, topic: &str, partitions: i32) {
-    make(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).await;
+    create_held_by(servers, topic, partitions, 1).await;
+}
+
+/// Makes a topic that so many brokers hold.
+pub async fn create_held_by(servers: &str, topic: &str, partitions: i32, brokers: i32) {
+    make(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(brokers))).await;
 }
 
 /// Makes a topic that takes requests of at most `bytes` bytes for each partition.

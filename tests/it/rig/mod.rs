@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod cluster;
 pub mod corpus;
 pub mod dice;
 pub mod index;

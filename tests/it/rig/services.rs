@@ -16,7 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::ports;
 
 /// How long a service may take to start on a machine that is busy with something else.
-const START_SECONDS_MAX: &str = "240";
+pub(super) const START_SECONDS_MAX: &str = "240";
+
+/// What every broker is set to besides.
+pub(super) const BROKER_PROPERTIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties");
 
 /// Bootstrap servers of the Kafka that tests share.
 pub fn kafka() -> &'static str {
@@ -51,8 +54,7 @@ impl Broker {
 
     /// As [`Broker::start`], on this port.
     pub fn start_at(name: &str, port: u16) -> Self {
-        let extra = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties");
-        Self::start_with(name, port, ports::free(), Path::new(extra))
+        Self::start_with(name, port, ports::free(), Path::new(BROKER_PROPERTIES))
     }
 
     /// As [`Broker::start_at`], with its controller on that port, and with the properties in the file `extra`, which
@@ -155,7 +157,7 @@ pub async fn relay(port: u16, server: String) {
 }
 
 /// Where a service of this run keeps its data.
-fn directory(name: &str) -> PathBuf {
+pub(super) fn directory(name: &str) -> PathBuf {
     run_directory().join(name)
 }
 
@@ -183,7 +185,7 @@ pub fn run(name: &str, arguments: &[&str], environment: &[(&str, String)]) -> St
 /// Leaves a process behind that reads from a pipe whose other end only this process holds, and runs `stop` when
 /// the pipe closes. In a process group of its own, so that Ctrl-C doesn't reach it.
 #[expect(clippy::zombie_processes, reason = "it outlives this process, on purpose")]
-fn guard(stop: &str, environment: &[(&str, String)]) {
+pub(super) fn guard(stop: &str, environment: &[(&str, String)]) {
     let guard = Command::new("bash")
         .args(["-c", "cat >/dev/null; \"$0\" --kill --wipe; rmdir \"$1\""])
         .args([script(stop), run_directory()])
