@@ -26,6 +26,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("flate2", &["reader"]),
     ("globset", &["reader"]),
     ("inotify", &["reader"]),
+    ("libc", &["host"]),
     ("lz4_flex", &["batcher"]),
     ("memchr", &["splitter", "document"]),
     ("metrics_exporter_prometheus", &["metrics"]),

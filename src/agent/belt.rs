@@ -8,15 +8,18 @@ use std::{
 
 use tracing::error;
 
-use super::route::Routes;
+use super::{
+    gather::{Gathered, Gatherer},
+    route::Routes,
+};
 use crate::{
-    batcher::{self, Batch, Batcher, Split, frame::Packed},
+    batcher::{self, Batch, Split, frame::Packed, lines::Style},
     checkpoint::Keeper,
-    config::Agent,
+    config::{Agent, Task},
     kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
     metrics::{self, Counter, list},
     reader::{Event, Status},
-    record::{Block, Permit, Span, Stream, TailMark},
+    record::{Block, Permit, Pieces, Span, Stream, TailMark},
 };
 
 /// How often a line that no broker takes is offered again.
@@ -26,21 +29,31 @@ const REFUSED_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 /// settled with the last of them.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    account: Arc<Account>,
-    lines: u64,
-    text_bytes: u64,
-    permit: Permit,
+    pub(super) account: Arc<Account>,
+    pub(super) lines: u64,
+    pub(super) text_bytes: u64,
+    pub(super) permit: Permit,
 }
 
 #[derive(Debug)]
-struct Account {
-    task: Arc<str>,
-    spans: Vec<Span<Stream, TailMark>>,
+pub(super) struct Account {
+    pub(super) task: Arc<str>,
+    pub(super) spans: Vec<Span<Stream, TailMark>>,
+}
+
+/// Who sends: packed records and single lines go to Kafka in requests of different sizes.
+#[derive(Clone, Debug)]
+pub(super) struct Producers {
+    pub(super) packed: Arc<Producer<Ticket>>,
+    /// There if a task sends single lines.
+    pub(super) lines: Option<Arc<Producer<Ticket>>>,
 }
 
 /// What is kept for each task.
 struct Lane {
     topic: Arc<str>,
+    /// What its records look like, if they are single lines.
+    style: Option<Style>,
     in_flight: u64,
     acknowledged_bytes: Counter,
     acknowledged_lines: Counter,
@@ -49,48 +62,51 @@ struct Lane {
 /// Everything between the reader and Kafka.
 pub(super) struct Belt {
     pub(super) keeper: Keeper,
-    producer: Arc<Producer<Ticket>>,
+    producers: Producers,
     sender: batcher::Sender,
     settings: batcher::Settings,
     tasks: HashMap<Arc<str>, Lane>,
     routes: Routes,
     /// By task and partition; bounded by their number.
-    batchers: HashMap<(Arc<str>, i32), Batcher>,
+    gatherers: HashMap<(Arc<str>, i32), Gatherer>,
     /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
     parked: VecDeque<Block>,
     /// Batches that are full or old enough, until [`Belt::ship`] sends them.
-    sealed: Vec<(Arc<str>, i32, Batch)>,
+    sealed: Vec<(Arc<str>, i32, Gathered)>,
     /// Records that no broker took, and when they are offered again; the budget bounds them.
     refused: VecDeque<(Instant, Outgoing<Ticket>)>,
 }
 
 impl Belt {
-    pub(super) fn new(agent: &Agent, host: String, machine: String, producer: Arc<Producer<Ticket>>) -> Self {
-        let tasks = agent.tasks.iter().map(|task| (Arc::clone(&task.name), Lane::of(&task.name, &task.topic)));
+    pub(super) fn new(agent: &Agent, host: String, machine: String, producers: Producers) -> Self {
+        let tasks = agent.tasks.iter().map(|task| (Arc::clone(&task.name), Lane::of(task)));
         Self {
             keeper: Keeper::default(),
-            producer,
+            producers,
             sender: batcher::Sender { host: host.into(), machine: machine.into() },
             settings: agent.batch.clone(),
             tasks: tasks.collect(),
             routes: Routes::default(),
-            batchers: HashMap::new(),
+            gatherers: HashMap::new(),
             parked: VecDeque::new(),
             sealed: Vec::new(),
             refused: VecDeque::new(),
         }
     }
 
-    pub(super) fn producer(&self) -> &Arc<Producer<Ticket>> {
-        &self.producer
+    /// Why nothing that was sent was acknowledged for at least `limit`, if so.
+    pub(super) fn silence(&self, limit: std::time::Duration) -> Option<KafkaError> {
+        let lines = self.producers.lines.as_ref();
+        self.producers.packed.silence(limit).or_else(|| lines.and_then(|lines| lines.silence(limit)))
     }
 
-    /// The topics that the tasks name, each once.
-    pub(super) fn topics(&self) -> impl Iterator<Item = Arc<str>> {
-        let mut topics: Vec<Arc<str>> = self.tasks.values().map(|lane| Arc::clone(&lane.topic)).collect();
+    /// The topics that the tasks name, each once for each producer that sends to it.
+    pub(super) fn topics(&self) -> impl Iterator<Item = (Arc<str>, Arc<Producer<Ticket>>)> {
+        let mut topics: Vec<_> =
+            self.tasks.values().map(|lane| (Arc::clone(&lane.topic), lane.style.is_some())).collect();
         topics.sort();
         topics.dedup();
-        topics.into_iter()
+        topics.into_iter().map(|(topic, of_lines)| (topic, Arc::clone(self.producers.of(of_lines))))
     }
 
     /// Whether a block waits for its topic, so that no more events should be taken.
@@ -142,42 +158,44 @@ impl Belt {
 
     fn push(&mut self, block: Block) {
         let task = Arc::clone(&block.origin.task);
-        let Some(topic) = self.tasks.get(&task).map(|lane| Arc::clone(&lane.topic)) else { return };
+        let Some((topic, style)) = self.tasks.get(&task).map(|lane| (Arc::clone(&lane.topic), lane.style)) else {
+            return;
+        };
         let Some(partition) = self.routes.partition(&topic, block.origin.stream) else {
             self.parked.push_back(block);
             return;
         };
         let (settings, sender) = (&self.settings, &self.sender);
-        let batcher = self.batchers.entry((task, partition)).or_insert_with(|| Batcher::new(settings, sender.clone()));
-        let full = batcher.push(block, Instant::now());
+        let gatherer = self.gatherers.entry((task, partition));
+        let full = gatherer.or_insert_with(|| Gatherer::new(settings, style, sender)).push(block, Instant::now());
         self.sealed.extend(full.into_iter().map(|batch| (Arc::clone(&topic), partition, batch)));
     }
 
     /// When the next batch, or record to be offered again, is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let batches = self.batchers.values().filter_map(Batcher::due_at);
+        let batches = self.gatherers.values().filter_map(Gatherer::due_at);
         batches.chain(self.refused.front().map(|(due, _)| *due)).min()
     }
 
     /// Seals the batches that are old enough, and offers again what was refused and is due.
     pub(super) async fn seal_due(&mut self) {
         let now = Instant::now();
-        self.seal_each(|batcher| batcher.due(now));
+        self.seal_each(|gatherer| gatherer.due(now));
         while self.refused.front().is_some_and(|(due, _)| *due <= now) {
             if let Some((_, record)) = self.refused.pop_front() {
-                self.producer.send(record).await;
+                self.send(record).await;
             }
         }
     }
 
     /// Seals everything that was gathered.
     pub(super) fn seal_all(&mut self) {
-        self.seal_each(Batcher::seal);
+        self.seal_each(Gatherer::seal);
     }
 
-    fn seal_each(&mut self, mut choose: impl FnMut(&mut Batcher) -> Option<Batch>) {
-        for ((task, partition), batcher) in &mut self.batchers {
-            if let (Some(batch), Some(lane)) = (choose(batcher), self.tasks.get(task)) {
+    fn seal_each(&mut self, mut choose: impl FnMut(&mut Gatherer) -> Option<Gathered>) {
+        for ((task, partition), gatherer) in &mut self.gatherers {
+            if let (Some(batch), Some(lane)) = (choose(gatherer), self.tasks.get(task)) {
                 self.sealed.push((Arc::clone(&lane.topic), *partition, batch));
             }
         }
@@ -185,23 +203,32 @@ impl Belt {
 
     /// Sends what was sealed. Everything that has to be on disk before it is, or this may not be called.
     pub(super) async fn ship(&mut self) {
-        for (topic, partition, batch) in self.sealed.drain(..) {
-            metrics::counter(&list::BATCH_TEXT_BYTES, &[&topic]).increment(batch.text_bytes);
-            let account = Arc::new(Account { task: batch.task, spans: batch.spans });
-            let ticket = Ticket { account, lines: batch.lines, text_bytes: batch.text_bytes, permit: batch.permit };
-            self.producer.send(outgoing(&topic, Some(partition), batch.packed, ticket)).await;
+        for (topic, partition, batch) in std::mem::take(&mut self.sealed) {
+            let outgoing = batch.outgoing(&topic, partition);
+            metrics::counter(&list::BATCH_TEXT_BYTES, &[&topic]).increment(outgoing.ticket.text_bytes);
+            self.send(outgoing).await;
         }
+    }
+
+    pub(super) async fn send(&self, outgoing: Outgoing<Ticket>) {
+        self.producers.of(!outgoing.pieces.is_none()).send(outgoing).await;
+    }
+
+    /// What the records of a task look like, if they are single lines.
+    pub(super) fn style(&self, task: &str) -> Option<Style> {
+        self.tasks.get(task).and_then(|lane| lane.style)
     }
 
     /// Takes a receipt: settles what is safe, or makes a record smaller that no broker takes.
     pub(super) async fn delivered(&mut self, delivered: Delivered<Ticket>) {
         match delivered.result {
             Ok(_) => self.acknowledged(delivered.ticket),
+            Err(failed) if !failed.record.pieces.is_none() => self.lines_failed(delivered.ticket, *failed).await,
             Err(failed) => self.failed(delivered.ticket, *failed).await,
         }
     }
 
-    fn acknowledged(&mut self, ticket: Ticket) {
+    pub(super) fn acknowledged(&mut self, ticket: Ticket) {
         let Ticket { account, lines, text_bytes, permit } = ticket;
         if let Some(lane) = self.tasks.get_mut(&account.task) {
             lane.acknowledged_bytes.increment(text_bytes);
@@ -238,7 +265,7 @@ impl Belt {
                     for half in *halves {
                         let (lines, text_bytes) = (half.lines, half.text_bytes);
                         let ticket = Ticket { account: Arc::clone(&account), lines, text_bytes, permit: half.permit };
-                        self.producer.send(outgoing(&record.topic, record.partition, half.packed, ticket)).await;
+                        self.send(outgoing(&record.topic, record.partition, half.packed, ticket)).await;
                     }
                     return;
                 }
@@ -248,8 +275,12 @@ impl Belt {
         };
         error!(error = %error, "kafka refuses a record that can't be made smaller; it is offered again every 30 s");
         let ticket = Ticket { account, lines, text_bytes, permit: whole.permit };
-        let again = outgoing(&record.topic, record.partition, whole.packed, ticket);
-        self.refused.push_back((Instant::now() + REFUSED_AGAIN, again));
+        self.offer_later(outgoing(&record.topic, record.partition, whole.packed, ticket));
+    }
+
+    /// Offers again, in a while, what no broker takes.
+    pub(super) fn offer_later(&mut self, outgoing: Outgoing<Ticket>) {
+        self.refused.push_back((Instant::now() + REFUSED_AGAIN, outgoing));
     }
 
     /// Sets the metrics of how each task's files stand, and how far behind it is: what was not read, and what was
@@ -262,17 +293,24 @@ impl Belt {
 }
 
 impl Lane {
-    fn of(task: &str, topic: &str) -> Self {
+    fn of(task: &Task) -> Self {
         Self {
-            topic: topic.into(),
+            topic: task.topic.as_str().into(),
+            style: task.style(),
             in_flight: 0,
-            acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[task]),
-            acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[task]),
+            acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[&task.name]),
+            acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[&task.name]),
         }
     }
 }
 
-fn outgoing(topic: &Arc<str>, partition: Option<i32>, packed: Packed, ticket: Ticket) -> Outgoing<Ticket> {
-    let Packed { value, headers } = packed;
-    Outgoing { topic: Arc::clone(topic), partition, key: None, value, headers, ticket }
+impl Producers {
+    fn of(&self, of_lines: bool) -> &Arc<Producer<Ticket>> {
+        self.lines.as_ref().filter(|_| of_lines).unwrap_or(&self.packed)
+    }
+}
+
+pub(super) fn outgoing(topic: &Arc<str>, partition: Option<i32>, packed: Packed, ticket: Ticket) -> Outgoing<Ticket> {
+    let (Packed { value, headers }, pieces) = (packed, Pieces::default());
+    Outgoing { topic: Arc::clone(topic), partition, key: None, value, headers, pieces, ticket }
 }

@@ -6,7 +6,9 @@
 //! under way is bounded by the byte budget alone: when Kafka is away, reading waits.
 
 mod belt;
+mod gather;
 mod known;
+mod lines;
 mod outlook;
 mod rebuild;
 mod route;
@@ -25,7 +27,7 @@ use tracing::{error, info};
 
 pub(crate) use self::belt::Ticket;
 use self::{
-    belt::Belt,
+    belt::{Belt, Producers},
     known::Known,
     outlook::{Outlook, SILENCE_MAX},
     saving::Saving,
@@ -70,8 +72,10 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
     info!(tasks = tasks.len(), known = known.len(), kafka = %config.kafka.bootstrap_servers, "collecting");
     let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
-    let producer = Arc::new(Producer::new(&config.kafka, receipts)?);
-    let belt = Belt::new(&config.agent, host_name, machine, Arc::clone(&producer));
+    let has_lines = config.agent.tasks.iter().any(|task| task.style().is_some());
+    let lines = has_lines.then(|| Producer::of_pieces(&config.kafka, receipts.clone())).transpose()?;
+    let producers = Producers { packed: Arc::new(Producer::new(&config.kafka, receipts)?), lines: lines.map(Arc::new) };
+    let belt = Belt::new(&config.agent, host_name, machine, producers);
     let wires = Wires {
         reader,
         blocks,
@@ -98,8 +102,8 @@ struct Wires {
 impl Wires {
     async fn carry(mut self, mut belt: Belt, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
         let (answers, mut routes) = mpsc::channel(16);
-        let mut outlook = Outlook::new(self.health.part("kafka"), belt.topics());
-        let mut asking = route::ask(belt.producer(), belt.topics(), &answers);
+        let mut outlook = Outlook::new(self.health.part("kafka"), belt.topics().map(|(topic, _)| topic));
+        let mut asking = route::ask(belt.topics(), &answers);
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
@@ -113,13 +117,13 @@ impl Wires {
                     if let Ok(partitions) = answer {
                         belt.learn(topic, partitions);
                     }
-                    outlook.tell(belt.producer().silence(SILENCE_MAX).as_ref());
+                    outlook.tell(belt.silence(SILENCE_MAX).as_ref());
                 }
                 () = self.saving.finished(&mut belt.keeper) => (),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
                 _ = tick.tick() => {
                     self.tick(&mut belt);
-                    outlook.tell(belt.producer().silence(SILENCE_MAX).as_ref());
+                    outlook.tell(belt.silence(SILENCE_MAX).as_ref());
                 }
                 event = self.blocks.recv(), if !belt.is_parked() && !self.is_held(&belt) => match event {
                     Some(event) => self.take(&mut belt, event),

@@ -2,7 +2,8 @@
 //! it was sent.
 //!
 //! A stream's bytes go to one partition in order, so what follows on each other in the records that were read is
-//! safe up to its first gap, and reading may go on there. Behind a gap everything is sent again.
+//! safe up to its first gap, and reading may go on there. Behind a gap everything is sent again. Of single lines
+//! only those tell anything that stand in their records as they stood in the file, and have headers.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,16 +18,25 @@ use tracing::{info, warn};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    batcher::frame::{self, Meta},
+    batcher::{
+        frame::{self, Meta},
+        lines::{self, LINES_HEADER, Line, Value},
+    },
     config::Config,
     kafka::{self, KafkaError, Past, Reach},
     metrics::{self, Part, list},
     reader::{self, Trace},
-    record::{Checkpoint, Stream, TailMark},
+    record::{self, Checkpoint, Stream, TailMark},
 };
 
 /// How far back each topic is read.
 const REACH: Reach = Reach { records_max: 20_000, bytes_max: 256 << 20 };
+
+/// How many records back a topic of single lines is read.
+const LINES_MAX: u64 = 2_000_000;
+
+/// So much adjacent text of single lines is told together.
+const PENDING_BYTES_MAX: usize = 256 << 10;
 
 /// The most streams that are remembered; the files of others are begun anew.
 const STREAMS_MAX: usize = 100_000;
@@ -75,15 +85,19 @@ pub(super) async fn rebuild(
 async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -> (Trails, u64) {
     let counter = metrics::counter(&list::REBUILD_RECORDS, &[topic]);
     let mut is_told = false;
+    let tells = |style: lines::Style| style.headers && style.value == Value::Raw;
+    let mut styles = config.agent.tasks.iter().filter(|task| task.topic == topic).filter_map(|task| task.style());
+    let reach = if styles.any(tells) { Reach { records_max: LINES_MAX, ..REACH } } else { REACH };
     loop {
         let (settings, name, counter) = (config.kafka.clone(), topic.to_owned(), counter.clone());
         let kept = trails.clone();
         let reading = spawn_blocking(move || {
             let mut text = Vec::new();
-            let read = kafka::newest(&settings, &name, REACH, |past| {
+            let read = kafka::newest(&settings, &name, reach, |past| {
                 counter.increment(1);
                 trails.take(&past, &mut text);
             });
+            trails.note_pending();
             (trails, read)
         });
         // The reading panicked or the runtime goes down: what was known before it is as good as it gets.
@@ -121,6 +135,8 @@ async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -
 struct Trails {
     machine: String,
     streams: HashMap<Stream, Trail>,
+    /// Adjacent single lines of one stream, as one segment, and their text. More text is better evidence.
+    pending: Option<(Meta, Vec<u8>)>,
 }
 
 /// The stretches of a stream that records hold.
@@ -149,15 +165,56 @@ struct Last {
 
 impl Trails {
     fn new(machine: &str) -> Self {
-        Self { machine: machine.to_owned(), streams: HashMap::new() }
+        Self { machine: machine.to_owned(), streams: HashMap::new(), pending: None }
     }
 
     /// Takes what a record tells; one that is not ours, or can't be read, tells nothing.
     fn take(&mut self, past: &Past, text: &mut Vec<u8>) {
         let Some(value) = &past.value else { return };
-        let Ok(meta) = frame::decode(|name| past.header(name), value, text) else { return };
+        let header = |name: &str| past.header(name);
+        if header(LINES_HEADER).is_some() {
+            // JSON doesn't have the bytes that the file had.
+            if let Ok(Line::Raw(meta)) = lines::decode(header, value, text)
+                && meta.machine == self.machine
+            {
+                self.take_line(meta, text);
+            }
+            return;
+        }
+        let Ok(meta) = frame::decode(header, value, text) else { return };
         if meta.machine == self.machine {
             self.note(&meta, text);
+        }
+    }
+
+    /// Takes a single line, or message.
+    fn take_line(&mut self, meta: Meta, text: &[u8]) {
+        let Some(line) = meta.segments.first() else { return };
+        // Its lines may have had others between them.
+        if line.form.container.is_some() && !line.messages.is_plain() {
+            return;
+        }
+        if let Some((pending, before)) = &mut self.pending
+            && let Some(last) = pending.segments.first_mut()
+            && last.stream == line.stream
+            && (last.part, line.part) == (record::Part::Whole, record::Part::Whole)
+            && last.offset + last.bytes == line.offset
+            && (&last.path, &pending.task) == (&line.path, &meta.task)
+            && before.len() < PENDING_BYTES_MAX
+        {
+            last.bytes += line.bytes;
+            before.extend_from_slice(text);
+            pending.read_at = meta.read_at;
+            return;
+        }
+        self.note_pending();
+        self.pending = Some((meta, text.to_vec()));
+    }
+
+    /// Notes the single lines that wait for others.
+    fn note_pending(&mut self) {
+        if let Some((meta, text)) = self.pending.take() {
+            self.note(&meta, &text);
         }
     }
 
@@ -214,11 +271,17 @@ impl Trail {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Last, Trail, Trails};
+    use std::{sync::Arc, time::Instant};
+
+    use super::{Last, Trail, Trails, xxh3_64};
     use crate::{
-        batcher::frame::{Meta, Segment, encode},
+        batcher::{
+            self, Sender,
+            frame::{Meta, Segment, encode},
+            lines::{LineBatch, LineBatcher, Style, Value},
+        },
         kafka::Past,
-        record::{FileId, Form, Messages, Part, Stream, TailMark},
+        record::{Block, FileId, Form, Messages, Origin, Part, Permit, Stream, TailMark},
     };
 
     fn stream(file: u128) -> Stream {
@@ -272,6 +335,46 @@ mod tests {
         let expected =
             [(stream(1), 8, 14, TailMark::behind(b"three\n")), (stream(2), 40, 51, TailMark::behind(b"sent twice\n"))];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn single_lines_that_follow_each_other_are_told_as_one_text_and_json_tells_nothing() {
+        let sender = Sender { host: "h".into(), machine: "m".into() };
+        let origin =
+            Origin { stream: stream(1), path: "/var/log/a.log".into(), task: "t".into(), form: Form::default() };
+        let block = |offset, text: &str| Block {
+            origin: Arc::new(origin.clone()),
+            offset,
+            text: text.as_bytes().to_vec(),
+            lines: text.lines().count() as u32,
+            part: Part::Whole,
+            messages: Messages::default(),
+            read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
+            permit: Permit::none(),
+        };
+        let pasts = |value, offset, text: &str| -> Vec<Past> {
+            let style = Style { value, headers: true };
+            let mut batcher = LineBatcher::new(&batcher::Settings::default(), style, sender.clone());
+            assert!(batcher.push(block(offset, text), Instant::now()).is_empty());
+            let LineBatch { buffer, pieces, .. } = batcher.seal().expect("lines");
+            let headers =
+                |piece| pieces.headers_of(piece, &buffer).map(|(name, value)| (name.to_owned(), Some(value.to_vec())));
+            let past = |piece| Past {
+                partition: 0,
+                offset: 0,
+                headers: headers(piece).collect(),
+                value: Some(pieces.value(piece, &buffer).to_vec()),
+            };
+            pieces.each.iter().map(past).collect()
+        };
+        let mut trails = Trails::new("m");
+        let told = [pasts(Value::Raw, 10, "one\ntwo\n"), pasts(Value::Raw, 18, "\nx\n"), pasts(Value::Json, 21, "y\n")];
+        told.iter().flatten().for_each(|past| trails.take(past, &mut Vec::new()));
+        trails.note_pending();
+        let traces = trails.traces();
+        let found: Vec<_> = traces.iter().map(|trace| (trace.stream, trace.start, trace.end, trace.hash)).collect();
+        assert_eq!(found, [(stream(1), 10, 21, xxh3_64(b"one\ntwo\n\nx\n"))]);
+        assert_eq!(traces[0].mark, TailMark::behind(b"one\ntwo\n\nx\n"));
     }
 
     proptest! {

@@ -68,15 +68,14 @@ fn spread(stream: Stream, count: i32) -> i32 {
 /// What came of asking for a topic: how many partitions it has, or why that isn't known.
 pub(super) type Answer = (Arc<str>, Result<i32, KafkaError>);
 
-/// Asks Kafka for each topic until it answers, and from then on every now and then, for partitions may be added.
+/// Asks Kafka for each topic, by the producer that sends to it, until it answers, and from then on every now and then, for partitions may be added.
 pub(super) fn ask(
-    producer: &Arc<Producer<Ticket>>,
-    topics: impl Iterator<Item = Arc<str>>,
+    topics: impl Iterator<Item = (Arc<str>, Arc<Producer<Ticket>>)>,
     answers: &mpsc::Sender<Answer>,
 ) -> JoinSet<()> {
     let mut asking = JoinSet::new();
-    for topic in topics {
-        let (producer, answers) = (Arc::clone(producer), answers.clone());
+    for (topic, producer) in topics {
+        let answers = answers.clone();
         asking.spawn(async move {
             let mut pause = AGAIN_FIRST;
             loop {

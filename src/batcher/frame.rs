@@ -109,6 +109,9 @@ pub enum FrameError {
     /// The value goes on behind the frame.
     #[error("the record's value has {0} bytes behind its frame")]
     Trailing(usize),
+    /// The value is not the JSON that the headers say it is.
+    #[error("the record's JSON can't be read: {0}")]
+    Value(String),
     /// The text is longer or shorter than the segments say.
     #[error("the record's text is {0} than its segments say")]
     Size(&'static str),
@@ -210,7 +213,7 @@ pub fn decode<'a>(
 }
 
 /// How many bytes of text the segments say there are.
-fn bytes_of(segments: &[Segment]) -> Result<u64, FrameError> {
+pub(super) fn bytes_of(segments: &[Segment]) -> Result<u64, FrameError> {
     limit("segments", segments.len() as u64, SEGMENTS_MAX as u64)?;
     let mut bytes = 0_u64;
     for (index, segment) in segments.iter().enumerate() {
@@ -226,12 +229,12 @@ fn bytes_of(segments: &[Segment]) -> Result<u64, FrameError> {
     Ok(bytes)
 }
 
-fn limit(what: &'static str, found: u64, max: u64) -> Result<(), FrameError> {
+pub(super) fn limit(what: &'static str, found: u64, max: u64) -> Result<(), FrameError> {
     if found > max { Err(FrameError::Limit { what, found, max }) } else { Ok(()) }
 }
 
 /// Whether `piece` is what `segment` says; if not, what is wrong.
-fn agree(segment: &Segment, piece: &[u8]) -> Result<(), &'static str> {
+pub(super) fn agree(segment: &Segment, piece: &[u8]) -> Result<(), &'static str> {
     let newline = segment.form.charset.newline();
     let is_plain = segment.messages.is_plain();
     match segment.part {

@@ -85,29 +85,29 @@ struct MetaJson<'a> {
     segments: Vec<SegmentJson<'a>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SegmentJson<'a> {
-    file: Cow<'a, str>,
-    generation: u32,
-    path: Cow<'a, str>,
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct SegmentJson<'a> {
+    pub(super) file: Cow<'a, str>,
+    pub(super) generation: u32,
+    pub(super) path: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    path_b64: Option<String>,
-    offset: u64,
-    bytes: u64,
-    lines: u32,
+    pub(super) path_b64: Option<String>,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) lines: u32,
     #[serde(default, skip_serializing_if = "PartJson::is_whole")]
-    part: PartJson,
+    pub(super) part: PartJson,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    charset: Option<Cow<'a, str>>,
+    pub(super) charset: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    format: Option<Cow<'a, str>>,
+    pub(super) format: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "MessagesJson::is_plain")]
-    messages: MessagesJson<'a>,
+    pub(super) messages: MessagesJson<'a>,
 }
 
 /// The messages as a list of runs: `k` for one of `k` lines, `-k` for `k` of a line each, a list for a unit.
 #[derive(Default)]
-struct MessagesJson<'a>(Cow<'a, Messages>);
+pub(super) struct MessagesJson<'a>(Cow<'a, Messages>);
 
 impl MessagesJson<'_> {
     fn is_plain(&self) -> bool {
@@ -200,7 +200,7 @@ impl<'de> Deserialize<'de> for RunJson {
 
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum PartJson {
+pub(super) enum PartJson {
     #[default]
     Whole,
     First,

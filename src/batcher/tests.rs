@@ -20,7 +20,7 @@ use super::{
 };
 use crate::record::{Block, Budget, FileId, Form, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
 
-fn sender() -> Sender {
+pub(super) fn sender() -> Sender {
     Sender { host: "web-1".into(), machine: "4f6c1".into() }
 }
 
@@ -28,7 +28,7 @@ fn batcher(bytes_max: u64) -> Batcher {
     Batcher::new(&Settings { bytes_max: ByteSize::b(bytes_max), ..Settings::default() }, sender())
 }
 
-fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
+pub(super) fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
     let stream = Stream { file: FileId(file), generation: 3 };
     let path = PathBuf::from(format!("/var/log/{file}.log"));
     let lines = if part == Part::Whole { crate::splitter::count(text) } else { 1 };
@@ -81,7 +81,7 @@ fn grouped(lines: u32, wishes: &[(u32, bool)]) -> Messages {
 
 /// Blocks of four streams, each stream's adjacent, in random turns; and the text of each stream. The lines of the
 /// last two are messages of several.
-fn blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u8>>)> {
+pub(super) fn blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u8>>)> {
     let wishes = proptest::collection::vec((1_u32..6, any::<bool>()), 0..4);
     proptest::collection::vec((0_u128..4, pieces(), wishes), 1..60).prop_map(|pieces| {
         let mut streams: HashMap<u128, Vec<u8>> = HashMap::new();

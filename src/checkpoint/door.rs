@@ -37,10 +37,7 @@ impl Door {
         if path.is_file() {
             return Err(Fault::Damaged("a file stands where its directory should be".to_owned()));
         }
-        // Commits say themselves when to flush. A thread that flushes at other times would only wake the machine.
-        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let db = guard(|| open(&config))?;
-        let door = Self { db };
+        let door = Self { db: guard(|| open(&config(path)))? };
         match door.state() {
             Ok(state) => Ok((door, state)),
             Err(fault) => {
@@ -48,6 +45,12 @@ impl Door {
                 Err(fault)
             }
         }
+    }
+
+    /// Lets go of what reading all of it left in memory, by opening it anew: sled keeps pages that nobody asks for.
+    pub(super) fn refresh(self, path: &Path) -> Result<Self, Fault> {
+        self.close();
+        Ok(Self { db: guard(|| open(&config(path)))? })
     }
 
     /// The store's own state, after everything was read.
@@ -108,6 +111,11 @@ impl Door {
     pub(super) fn close(self) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
     }
+}
+
+fn config(path: &Path) -> sled::Config {
+    // Commits say themselves when to flush. A thread that flushes at other times would only wake the machine.
+    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None)
 }
 
 /// Opens the database. A process that just closed it may hold its lock for a moment: sled's threads end behind it.

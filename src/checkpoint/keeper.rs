@@ -1,6 +1,9 @@
 //! The keeper: what is known of each stream, joined with the ledger into checkpoints that are due.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    path::Path,
+};
 
 use jiff::Timestamp;
 
@@ -108,6 +111,12 @@ impl Keeper {
     /// As [`Ledger::settle`].
     pub fn settle(&mut self, span: &Span<Stream, TailMark>) -> Result<(), LedgerError> {
         self.ledger.settle(span)
+    }
+
+    /// Where the file of a stream was last seen.
+    #[must_use]
+    pub fn path(&self, stream: Stream) -> Option<&Path> {
+        self.known.get(&stream).map(|known| &*known.path)
     }
 
     /// Whether everything of a stream that is under way is safe.

@@ -37,6 +37,9 @@ use crate::record::{Checkpoint, Stream};
 /// The file that says that checkpoints were lost.
 const LOST: &str = "checkpoints.lost";
 
+/// How many checkpoints are written at once: a commit keeps every version of the pages that it changes in memory.
+const COMMIT_MAX: usize = 512;
+
 /// A store that is open, and what there is to say about how it was found.
 #[derive(Debug)]
 pub struct Opened {
@@ -252,10 +255,15 @@ impl Store {
     pub fn load(&self) -> Result<Vec<Checkpoint>, StoreError> {
         let mut inner = self.inner();
         let checkpoints = inner.door()?.checkpoints();
-        checkpoints.map_err(|fault| inner.fail("read", fault))
+        let checkpoints = checkpoints.map_err(|fault| inner.fail("read", fault))?;
+        let path = inner.dir.join("checkpoints");
+        if let Some(door) = inner.door.take() {
+            inner.door = Some(door.refresh(&path).map_err(|fault| error(&inner.dir, "opened again", fault))?);
+        }
+        Ok(checkpoints)
     }
 
-    /// Saves `checkpoints`, all or none; they are on disk when this returns.
+    /// Saves `checkpoints`, each wholly or not at all; they are on disk when this returns.
     ///
     /// # Errors
     /// If they could not be saved, which a full disk does; the next call tries everything anew.
@@ -263,16 +271,30 @@ impl Store {
         self.save(&Due { checkpoints: checkpoints.to_vec(), ..Due::default() })
     }
 
-    /// Saves what is due, all or none. A finished stream leaves the store when a newer generation of its file is in
-    /// it: nothing can come of it any more. Without one it stays, since its file may come back.
+    /// Saves what is due; each checkpoint wholly or not at all. A finished stream leaves the store when a newer
+    /// generation of its file is in it: nothing can come of it any more. Without one it stays, since its file may
+    /// come back.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn save(&self, due: &Due) -> Result<(), StoreError> {
-        self.inner().change(|door, batch| {
-            for checkpoint in &due.checkpoints {
+        let mut inner = self.inner();
+        let put = |batch: &mut sled::Batch, checkpoints: &[Checkpoint]| {
+            for checkpoint in checkpoints {
                 batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
             }
+        };
+        // What leaves the store does so with the last commit, when what takes its place is there.
+        let rest = due.checkpoints.len() % COMMIT_MAX;
+        let (first, last) = due.checkpoints.split_at(due.checkpoints.len() - rest);
+        for checkpoints in first.chunks(COMMIT_MAX) {
+            inner.change(|_, batch| {
+                put(batch, checkpoints);
+                Ok(())
+            })?;
+        }
+        inner.change(|door, batch| {
+            put(batch, last);
             for stream in &due.finished {
                 let newer = |known: &Checkpoint| {
                     known.stream.file == stream.file && known.stream.generation > stream.generation

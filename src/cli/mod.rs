@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use self::arguments::{Arguments, Command};
 
-use crate::{agent, checkpoint::Window, config::Config, transfer};
+use crate::{agent, checkpoint::Window, config::Config, host, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -38,6 +38,9 @@ pub fn main() -> ExitCode {
             return failure::usage(&error);
         }
     };
+    if let Command::Agent = arguments.command {
+        host::heap::share();
+    }
     logging::install(&arguments);
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,10 @@ use serde::Deserialize;
 
 use super::{DRAIN_TIMEOUT, Rate};
 use crate::{
-    batcher,
+    batcher::{
+        self,
+        lines::{Style, Value},
+    },
     reader::{self, Compression, Identity, Io, Multiline, StartAt},
     record::Charset,
 };
@@ -76,6 +79,13 @@ pub struct Task {
     /// How lines become Kafka records.
     #[serde(default)]
     pub encoding: Encoding,
+    /// What a record of `lines` holds; none means `raw`.
+    #[serde(default)]
+    pub value: Option<Value>,
+    /// Whether the headers of a record of `lines` say where the line comes from; none means that they do. With them a
+    /// transfer gives the line the same identity as a packed one.
+    #[serde(default)]
+    pub headers: Option<bool>,
     /// Where reading begins in a file that was never seen.
     #[serde(default)]
     pub start_at: StartAt,
@@ -110,7 +120,7 @@ pub enum Encoding {
     /// Many lines a record, one LZ4 frame, as they stood in the file.
     #[default]
     Packed,
-    /// One line a record; not there yet, and refused.
+    /// One line a record, for any consumer.
     Lines,
 }
 
@@ -137,6 +147,17 @@ impl Agent {
 }
 
 impl Task {
+    /// What the records of single lines look like; none if lines are packed.
+    #[must_use]
+    pub fn style(&self) -> Option<Style> {
+        match self.encoding {
+            Encoding::Packed => None,
+            Encoding::Lines => {
+                Some(Style { value: self.value.unwrap_or_default(), headers: self.headers.unwrap_or(true) })
+            }
+        }
+    }
+
     /// What of this the reader has to know.
     #[must_use]
     pub fn reader(&self) -> reader::Task {

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
 use crate::{
+    batcher::lines::Value,
     document::IndexName,
     kafka::KafkaError,
     reader::{self, MultilineError},
@@ -45,6 +46,9 @@ const FORGET_AFTER_MIN: Duration = Duration::from_secs(3600);
 
 /// A shorter limit would cut ordinary lines.
 const LINE_BYTES_MIN: ByteSize = ByteSize::kib(1);
+
+/// The longest line that becomes a record of its own; JSON may make it six times as long.
+const LINES_LINE_MAX: ByteSize = ByteSize::mib(64);
 
 /// A shorter period would be a busy loop.
 const PERIOD_MIN: Duration = Duration::from_millis(100);
@@ -89,6 +93,10 @@ fn agent(agent: &Agent, broken: &mut Broken) {
             "a file that rotation brings back by then would be read again; the default is \"168h\"",
         );
     }
+    if agent.line_bytes_max > LINES_LINE_MAX && agent.tasks.iter().any(|task| task.encoding == Encoding::Lines) {
+        let what = format!("agent.line_bytes_max is {}, and a task has encoding = \"lines\"", agent.line_bytes_max);
+        broken.add("agent.line_bytes_max", what, "no broker takes such a record: write at most \"64MiB\"");
+    }
     let mut names = HashMap::new();
     for (index, one) in agent.tasks.iter().enumerate() {
         let path = format!("agent.tasks.{index}");
@@ -131,9 +139,26 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
         );
     }
     topic(&task.topic, &format!("{path}.topic"), broken);
-    if task.encoding == Encoding::Lines {
-        let hint = "write \"packed\", or leave it out; `logdrive transfer` reads it, and so does any LZ4 decoder";
-        broken.add(&format!("{path}.encoding"), "the encoding \"lines\" is not there yet", hint);
+    lines(task, path, broken);
+}
+
+/// What a task says of records of single lines.
+fn lines(task: &Task, path: &str, broken: &mut Broken) {
+    if task.encoding == Encoding::Packed {
+        for (name, is_set) in [("value", task.value.is_some()), ("headers", task.headers.is_some())] {
+            if is_set {
+                let hint = "add encoding = \"lines\", or leave it out";
+                broken.add(&format!("{path}.{name}"), format!("{name} says nothing of packed records"), hint);
+            }
+        }
+    }
+    let containers = task.multiline.as_ref().is_some_and(|multiline| multiline.container().is_some());
+    if task.value == Some(Value::Json) && containers {
+        broken.add(
+            &format!("{path}.value"),
+            "value is \"json\", and the files are a container runtime's",
+            "write \"raw\", or encoding = \"packed\": what the runtime says of a line would be lost",
+        );
     }
 }
 

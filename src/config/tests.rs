@@ -182,7 +182,13 @@ fn every_rule_of_tasks_that_is_broken_is_told_with_what_to_do() {
             "3:16: the pattern \"/b/[x\" can't be used: unclosed character class; missing ']'",
         ),
         ("topic = \"a\"", "topic = \"\"", "4:9: \"\" can't be the name of a topic"),
-        ("topic = \"a\"", "topic = \"a\"\nencoding = \"lines\"", "5:12: the encoding \"lines\" is not there yet"),
+        ("topic = \"a\"", "topic = \"a\"\nvalue = \"json\"", "5:9: value says nothing of packed records"),
+        ("topic = \"a\"", "topic = \"a\"\nheaders = false", "5:11: headers says nothing of packed records"),
+        (
+            "topic = \"a\"",
+            "topic = \"a\"\nencoding = \"lines\"\nvalue = \"json\"\nmultiline = { preset = [\"cri\"] }",
+            "6:9: value is \"json\", and the files are a container runtime's",
+        ),
     ];
     for (good, bad, what) in cases {
         let told = told(&task.replace(good, bad));

@@ -53,7 +53,8 @@ impl Prefix {
         self.id_of(offset, hash.digest())
     }
 
-    fn id_of(self, offset: u64, hash: u64) -> Id {
+    /// The id of the message that begins at this offset and whose bytes have this hash.
+    pub(super) fn id_of(self, offset: u64, hash: u64) -> Id {
         debug_assert!(offset < 1 << 48, "a stream is shorter than 256 TiB");
         let mut id = [0; 21];
         id[..10].copy_from_slice(&self.0);

@@ -50,7 +50,6 @@ pub mod level;
 mod names;
 mod settings;
 mod tags;
-mod text;
 pub mod time;
 
 pub use builder::{Builder, Built, Lines, Passage, Source};

@@ -3,6 +3,8 @@
 //! It promises that the identity stays the same as long as the data directory does. It must not know what either
 //! is used for.
 
+pub mod heap;
+
 use std::{fs, io, io::Write, path::Path};
 
 use anyhow::{Context, ensure};

@@ -34,7 +34,15 @@ async fn write(settings: &Settings, partition: i32, values: impl Iterator<Item =
     for value in values {
         let topic = Arc::from("app-1");
         producer
-            .send(Outgoing { topic, partition: Some(partition), key: None, value, headers: vec![], ticket: () })
+            .send(Outgoing {
+                topic,
+                partition: Some(partition),
+                key: None,
+                value,
+                headers: vec![],
+                pieces: Default::default(),
+                ticket: (),
+            })
             .await;
     }
     assert_eq!(producer.flush(LIMIT).await, 0);
@@ -159,7 +167,17 @@ async fn any_record_is_passed_on_as_it_is() {
     let odd = vec![0_u8, 255, 10];
     let headers = vec![("name", odd.clone()), ("name", vec![])];
     let (topic, key) = (Arc::from("app-1"), Some(odd.clone()));
-    producer.send(Outgoing { topic, partition: Some(0), key, value: vec![], headers, ticket: () }).await;
+    producer
+        .send(Outgoing {
+            topic,
+            partition: Some(0),
+            key,
+            value: vec![],
+            headers,
+            pieces: Default::default(),
+            ticket: (),
+        })
+        .await;
     assert_eq!(producer.flush(LIMIT).await, 0);
     let mut consumer = open(&settings);
     let record = read(&mut consumer, 1).await.remove(&0).expect("of the only partition").remove(0);

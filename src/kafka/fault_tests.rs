@@ -32,7 +32,17 @@ fn start(brokers: i32) -> (Cluster, Producer<u32>, Receiver<Delivered<u32>>) {
 
 async fn send(producer: &Producer<u32>, ticket: u32) {
     let (topic, value) = (Arc::from("t"), format!("value {ticket}").into_bytes());
-    producer.send(Outgoing { topic, partition: Some(0), key: None, value, headers: Vec::new(), ticket }).await;
+    producer
+        .send(Outgoing {
+            topic,
+            partition: Some(0),
+            key: None,
+            value,
+            headers: Vec::new(),
+            pieces: Default::default(),
+            ticket,
+        })
+        .await;
 }
 
 async fn answer(what: &str, answers: &mut Receiver<Delivered<u32>>) -> Delivered<u32> {

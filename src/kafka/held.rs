@@ -101,7 +101,15 @@ mod tests {
     use super::{DELAY_MAX, DELAY_MIN, Duration, Held, Instant, Outgoing};
 
     fn record(topic: &str, value: &str) -> Outgoing<()> {
-        Outgoing { topic: topic.into(), partition: None, key: None, value: value.into(), headers: vec![], ticket: () }
+        Outgoing {
+            topic: topic.into(),
+            partition: None,
+            key: None,
+            value: value.into(),
+            headers: vec![],
+            pieces: Default::default(),
+            ticket: (),
+        }
     }
 
     #[test]

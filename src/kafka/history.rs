@@ -1,6 +1,7 @@
 //! What a topic holds: its partitions' newest records, read backwards in windows, or those at known places.
 //!
-//! Reading backwards is bounded: a window is at most [`WINDOW_MAX`] records, and a [`Reach`] limits how far it goes.
+//! Reading backwards is bounded: a window is at most [`WINDOW_MAX`] records, or more small ones, and a [`Reach`] limits
+//! how far it goes.
 
 use std::{
     ops::{ControlFlow, Range},
@@ -24,6 +25,9 @@ use super::{
 /// How many records the first window of a partition has, and the largest one.
 const WINDOW_FIRST: i64 = 64;
 const WINDOW_MAX: i64 = 1024;
+/// Of small records a window may have more: so many, and about so many bytes of values.
+const WINDOW_RECORDS_MAX: i64 = 65_536;
+const WINDOW_BYTES: u64 = 8 << 20;
 
 /// How long the brokers may say nothing.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -162,7 +166,7 @@ impl<'a> Reader<'a> {
                 show(past);
             })?;
             upper = lower;
-            step = (step * 4).min(WINDOW_MAX);
+            step = (step * 4).min(window_max(&read));
         }
         read.is_whole = upper <= low;
         Ok(read)
@@ -211,6 +215,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How many records a window may have, going by how large those were that were read: many small ones, since each
+/// window costs a question.
+fn window_max(read: &Extent) -> i64 {
+    let fitting = WINDOW_BYTES * read.records / read.bytes.max(1);
+    i64::try_from(fitting).map_or(WINDOW_RECORDS_MAX, |fitting| fitting.clamp(WINDOW_MAX, WINDOW_RECORDS_MAX))
+}
+
 fn is_refusal(code: Code) -> bool {
     matches!(code, Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed)
 }
@@ -236,7 +247,9 @@ mod tests {
     use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
     use tokio::sync::mpsc;
 
-    use super::{ControlFlow, Extent, KafkaError, Past, Reach, newest, within};
+    use super::{
+        ControlFlow, Extent, KafkaError, Past, Reach, WINDOW_MAX, WINDOW_RECORDS_MAX, newest, window_max, within,
+    };
     use crate::kafka::{Outgoing, Producer, Settings};
 
     async fn topic(records: usize) -> (MockCluster<'static, DefaultProducerContext>, Settings) {
@@ -249,10 +262,19 @@ mod tests {
             let (value, partition) = (number.to_string().into_bytes(), Some(number as i32 % 2));
             let headers = vec![("number", value.clone())];
             let topic = Arc::from("app");
-            producer.send(Outgoing { topic, partition, key: None, value, headers, ticket: () }).await;
+            producer
+                .send(Outgoing { topic, partition, key: None, value, headers, pieces: Default::default(), ticket: () })
+                .await;
         }
         assert_eq!(producer.flush(std::time::Duration::from_secs(30)).await, 0);
         (cluster, settings)
+    }
+
+    #[test]
+    fn a_window_has_more_records_the_smaller_they_are() {
+        let of = |records, bytes| window_max(&Extent { records, bytes, is_whole: false });
+        assert_eq!((of(10, 10_000_000), of(1000, 1_000_000)), (WINDOW_MAX, 8388));
+        assert_eq!((of(1000, 0), of(u64::MAX >> 24, 1)), (WINDOW_RECORDS_MAX, WINDOW_RECORDS_MAX));
     }
 
     #[tokio::test(flavor = "multi_thread")]

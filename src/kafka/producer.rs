@@ -7,6 +7,10 @@
 //! Answers leave through a bounded channel. While it is full the reports wait in librdkafka, which bounds what is
 //! under way (`queue.buffering.max.*`), so a sender must not be the only reader of the answers, unless the channel
 //! has room for everything that can be under way.
+//!
+//! What is sent may be many small records in one buffer ([`Pieces`]). They go to librdkafka together, which refers to
+//! the buffer instead of copying it ([`many`](super::many)), and are answered together: with the last report, those
+//! that were refused are lined up or handed back, and if none was, all are safe.
 
 use std::{
     collections::HashMap,
@@ -30,10 +34,23 @@ use tokio::sync::{Notify, mpsc::Sender, watch};
 use tracing::{info, warn};
 
 use super::{
-    KafkaError, Settings, greeting::Greeting, held::Held, partitions::Partitions, progress::Progress, settings,
-    token::Tokens, vitals, vitals::Vitals, voice,
+    KafkaError, Settings,
+    greeting::Greeting,
+    held::Held,
+    many,
+    partitions::Partitions,
+    progress::Progress,
+    room::{Room, Sets},
+    settings,
+    token::Tokens,
+    vitals,
+    vitals::Vitals,
+    voice,
 };
-use crate::metrics::{self, Counter, Histogram, list};
+use crate::{
+    metrics::{self, Counter, Histogram, list},
+    record::Pieces,
+};
 
 /// How long one turn of the thread lasts that serves reports, at most.
 const TURN: Duration = Duration::from_millis(100);
@@ -53,15 +70,17 @@ pub struct Outgoing<T> {
     pub partition: Option<i32>,
     /// The key; any bytes.
     pub key: Option<Vec<u8>>,
-    /// The value; any bytes.
+    /// The value; any bytes. If there are pieces, each is a record of its own.
     pub value: Vec<u8>,
-    /// The headers, in order.
+    /// The headers, in order; of pieces, none but their own.
     pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// How the value is cut into records; not at all if there are none.
+    pub pieces: Pieces,
     /// What the sender wants back with the answer.
     pub ticket: T,
 }
 
-/// Where a record ended up.
+/// Where a record ended up; of pieces, one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The partition.
@@ -75,7 +94,7 @@ pub struct Placed {
 pub struct Failed {
     /// [`KafkaError::TooLarge`] or [`KafkaError::Refused`].
     pub error: KafkaError,
-    /// The record, as it was sent.
+    /// The record, as it was sent; of pieces, those that were not taken. All others were.
     pub record: Outgoing<()>,
 }
 
@@ -103,7 +122,7 @@ struct Shared<T: Send + Sync + 'static> {
     desk: Arc<Desk<T>>,
 }
 
-type Client<T> = BaseProducer<Context<T>>;
+pub(super) type Client<T> = BaseProducer<Context<T>>;
 
 /// Where reports arrive and answers leave.
 struct Desk<T> {
@@ -123,6 +142,8 @@ struct Desk<T> {
     meters: RwLock<HashMap<Arc<str>, Arc<Meters>>>,
     vitals: Vitals,
     partitions: Partitions,
+    room: Room,
+    sets: Sets,
     servers: String,
 }
 
@@ -137,19 +158,30 @@ struct Meters {
     progress: Progress,
 }
 
-/// A record under way: all of it but the value, which librdkafka has.
-struct UnderWay<T> {
+/// What librdkafka has and did not report yet. Each of its records refers to this.
+pub(super) struct UnderWay<T> {
     number: u64,
-    topic: Arc<str>,
-    partition: Option<i32>,
-    key: Option<Vec<u8>>,
-    headers: Vec<(&'static str, Vec<u8>)>,
-    ticket: T,
+    /// Its value is empty if it is one record, which librdkafka has a copy of.
+    pub(super) outgoing: Outgoing<T>,
     sent_at: Instant,
     meters: Arc<Meters>,
+    /// The pieces that were not taken, by their index, and why.
+    refused: Mutex<Vec<(u32, Code)>>,
+    /// Where the last piece is that was.
+    placed: Mutex<Placed>,
 }
 
-struct Context<T> {
+/// What became of something that was handed to librdkafka.
+enum Produced<T> {
+    /// Reports will come.
+    UnderWay,
+    /// It is not taken, or what is in it is all that was not.
+    Back(Code, Outgoing<T>),
+    /// All of it was reported already.
+    Answered(Delivered<T>),
+}
+
+pub(super) struct Context<T> {
     desk: Arc<Desk<T>>,
     access: Access,
 }
@@ -173,7 +205,23 @@ impl<T: Send + Sync + 'static> Producer<T> {
     /// # Errors
     /// [`KafkaError::Setting`], or [`KafkaError::Fatal`] if librdkafka can't start.
     pub fn new(settings: &Settings, answers: Sender<Delivered<T>>) -> Result<Self, KafkaError> {
-        let config = settings.producer()?;
+        Self::start(settings, "producer", settings.producer()?, answers)
+    }
+
+    /// A producer as [`Producer::new`] makes one, for [`Pieces`]: it gathers records into requests, and compresses them.
+    ///
+    /// # Errors
+    /// As [`Producer::new`].
+    pub fn of_pieces(settings: &Settings, answers: Sender<Delivered<T>>) -> Result<Self, KafkaError> {
+        Self::start(settings, "lines-producer", settings.producer_of_pieces()?, answers)
+    }
+
+    fn start(
+        settings: &Settings,
+        name: &'static str,
+        config: ClientConfig,
+        answers: Sender<Delivered<T>>,
+    ) -> Result<Self, KafkaError> {
         let desk = Arc::new(Desk {
             answers,
             held: Mutex::default(),
@@ -185,16 +233,18 @@ impl<T: Send + Sync + 'static> Producer<T> {
             server: OnceLock::new(),
             trouble: watch::Sender::new(None),
             meters: RwLock::default(),
-            vitals: Vitals::of("producer"),
+            vitals: Vitals::of(name),
             partitions: Partitions::default(),
+            room: Room::of(&config),
+            sets: Sets::of(&config),
             servers: settings.bootstrap_servers.clone(),
         });
         let access = Access { tokens: Tokens::of(settings), greeting: Greeting::of(settings) };
-        let client = connect(&config, &access, &desk)?;
+        let client = connect(config.clone(), &access, &desk)?;
         let shared = Arc::new(Shared { client: RwLock::new(client), config, access, desk });
         let served = Arc::clone(&shared);
         let server = std::thread::Builder::new()
-            .name("kafka-producer".to_owned())
+            .name(format!("kafka-{name}"))
             .spawn(move || served.serve())
             .map_err(|error| KafkaError::Fatal { why: format!("no thread: {error}") })?;
         // It is set here only, so it was not set before.
@@ -220,7 +270,7 @@ impl<T: Send + Sync + 'static> Producer<T> {
             match shared.offer(number, outgoing) {
                 Offer::Taken => return,
                 Offer::Full(back) => outgoing = back,
-                Offer::Never(answer) => {
+                Offer::Answered(answer) => {
                     // The receiver may be gone, and then nobody wants to know.
                     let _ = shared.desk.answers.send(*answer).await;
                     shared.desk.note_answer(&meters);
@@ -311,7 +361,7 @@ impl<T: Send + Sync + 'static> Drop for Producer<T> {
 enum Offer<T> {
     Taken,
     Full(Outgoing<T>),
-    Never(Box<Delivered<T>>),
+    Answered(Box<Delivered<T>>),
 }
 
 impl<T: Send + Sync + 'static> Shared<T> {
@@ -331,11 +381,12 @@ impl<T: Send + Sync + 'static> Shared<T> {
             return Offer::Taken;
         }
         match self.desk.produce(&client, number, outgoing) {
-            Ok(()) => Offer::Taken,
-            Err((Code::QueueFull, outgoing)) => Offer::Full(outgoing),
-            Err((code, outgoing)) => match self.desk.refuse(&mut held, code, number, outgoing) {
+            Produced::UnderWay => Offer::Taken,
+            Produced::Answered(answer) => Offer::Answered(Box::new(answer)),
+            Produced::Back(Code::QueueFull, outgoing) => Offer::Full(outgoing),
+            Produced::Back(code, outgoing) => match self.desk.refuse(&mut held, code, number, outgoing) {
                 None => Offer::Taken,
-                Some(answer) => Offer::Never(Box::new(answer)),
+                Some(answer) => Offer::Answered(Box::new(answer)),
             },
         }
     }
@@ -353,6 +404,8 @@ impl<T: Send + Sync + 'static> Shared<T> {
             }
             if let Some((_, why)) = client.client().fatal_error() {
                 self.rebuild(client, &why);
+            } else if self.desk.sets.is_asked_to_shrink() {
+                self.shrink_sets(client);
             }
             if self.desk.restless.load(Ordering::Acquire) {
                 self.send_held();
@@ -371,11 +424,26 @@ impl<T: Send + Sync + 'static> Shared<T> {
         if let Err(error) = old.flush(Duration::from_secs(5)) {
             warn!(%error, "the old kafka producer still has records; they are reported when it is freed");
         }
-        match connect(&self.config, &self.access, &self.desk) {
+        self.replace();
+        info!(held = self.desk.held().bytes(), "records that were under way are sent again");
+    }
+
+    /// Replaces a client whose requests a broker found too large, by one that puts less into each.
+    fn shrink_sets(&self, old: Arc<Client<T>>) {
+        // What is reported in time is not sent twice; what isn't is purged when the client is freed.
+        if let Err(error) = old.flush(Duration::from_secs(5)) {
+            warn!(%error, "the old kafka producer still has records; they are sent again");
+        }
+        let bytes = self.desk.sets.shrink();
+        warn!(bytes, "a broker takes smaller requests than those that were sent; fewer records go into one");
+        self.replace();
+    }
+
+    fn replace(&self) {
+        match connect(self.desk.sets.applied_to(&self.config), &self.access, &self.desk) {
             Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
             Err(error) => warn!(%error, "the kafka producer could not be rebuilt; it is tried again"),
         }
-        info!(held = self.desk.held().bytes(), "records that were under way are sent again");
     }
 
     /// Sends again what is due. Answers are given after the lock is released, for they may have to wait.
@@ -390,12 +458,16 @@ impl<T: Send + Sync + 'static> Shared<T> {
             }
             while let Some((number, outgoing)) = held.pop(&topic) {
                 match self.desk.produce(&client, number, outgoing) {
-                    Ok(()) => (),
-                    Err((Code::QueueFull, outgoing)) => {
+                    Produced::UnderWay => (),
+                    Produced::Answered(answer) => {
+                        self.desk.note_calm(&mut held, &topic);
+                        answers.push((self.desk.meters(&topic), answer));
+                    }
+                    Produced::Back(Code::QueueFull, outgoing) => {
                         held.line_up(number, outgoing, now);
                         break;
                     }
-                    Err((code, outgoing)) => match self.desk.refuse(&mut held, code, number, outgoing) {
+                    Produced::Back(code, outgoing) => match self.desk.refuse(&mut held, code, number, outgoing) {
                         Some(answer) => answers.push((self.desk.meters(&topic), answer)),
                         None => break,
                     },
@@ -410,7 +482,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
 }
 
 fn connect<T: Send + Sync + 'static>(
-    config: &ClientConfig,
+    config: ClientConfig,
     access: &Access,
     desk: &Arc<Desk<T>>,
 ) -> Result<Arc<Client<T>>, KafkaError> {
@@ -439,42 +511,125 @@ impl<T: Send + Sync + 'static> Desk<T> {
         meters
     }
 
-    /// Hands a record to librdkafka, which copies it; gives it back if it is not taken.
-    fn produce(&self, client: &Client<T>, number: u64, outgoing: Outgoing<T>) -> Result<(), (Code, Outgoing<T>)> {
-        let Outgoing { topic, partition, key, value, headers, ticket } = outgoing;
-        let copied = headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
-            all.insert(Header { key: name, value: Some(value) })
-        });
-        let (sent_at, meters, name) = (Instant::now(), self.meters(&topic), Arc::clone(&topic));
-        let under_way =
-            Box::new(UnderWay { number, topic, partition, key: key.clone(), headers, ticket, sent_at, meters });
-        let meters = Arc::clone(&under_way.meters);
-        let mut record = BaseRecord::with_opaque_to(&name, under_way).payload(&value).headers(copied);
+    /// Hands something to librdkafka; gives back what of it is not taken.
+    fn produce(&self, client: &Client<T>, number: u64, mut outgoing: Outgoing<T>) -> Produced<T> {
+        let meters = self.meters(&outgoing.topic);
+        if !outgoing.pieces.is_none() {
+            return self.produce_pieces(client, number, outgoing, meters);
+        }
+        let (value, counted) = (std::mem::take(&mut outgoing.value), Arc::clone(&meters));
+        let copied = outgoing
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, (name, value)| all.insert(Header { key: name, value: Some(value) }));
+        let (topic, key) = (Arc::clone(&outgoing.topic), outgoing.key.clone());
         // A topic that was made anew may have fewer partitions; one that isn't there would be waited for in vain.
-        record.partition = partition.map(|partition| self.partitions.fold(&name, partition));
-        record.key = key.as_ref();
-        meters.inside.fetch_add(1, Ordering::AcqRel);
+        let partition = outgoing.partition.map(|partition| self.partitions.fold(&topic, partition));
+        let under_way = Arc::new(UnderWay::new(number, outgoing, meters));
+        let mut record = BaseRecord::with_opaque_to(&topic, under_way).payload(&value).headers(copied);
+        (record.partition, record.key) = (partition, key.as_ref());
+        counted.inside.fetch_add(1, Ordering::AcqRel);
         match client.send(record) {
             Ok(()) => {
-                meters.sent.increment(1);
-                meters.sent_bytes.increment(value.len() as u64);
-                Ok(())
+                counted.sent.increment(1);
+                counted.sent_bytes.increment(value.len() as u64);
+                Produced::UnderWay
             }
             Err((error, record)) => {
-                meters.inside.fetch_sub(1, Ordering::AcqRel);
+                counted.inside.fetch_sub(1, Ordering::AcqRel);
                 let code = error.rdkafka_error_code().unwrap_or(Code::InvalidRecord);
-                Err((code, record.delivery_opaque.into_outgoing(value)))
+                let under_way = Arc::into_inner(record.delivery_opaque).expect("only the record referred to it");
+                Produced::Back(code, Outgoing { value, ..under_way.outgoing })
             }
         }
     }
 
+    fn produce_pieces(
+        &self,
+        client: &Client<T>,
+        number: u64,
+        outgoing: Outgoing<T>,
+        meters: Arc<Meters>,
+    ) -> Produced<T> {
+        if !self.room.take(&outgoing.pieces, &outgoing.value) {
+            return Produced::Back(Code::QueueFull, outgoing);
+        }
+        let partition = outgoing.partition.map(|partition| self.partitions.fold(&outgoing.topic, partition));
+        meters.inside.fetch_add(1, Ordering::AcqRel);
+        meters.sent.increment(1);
+        meters.sent_bytes.increment(outgoing.value.len() as u64);
+        let under_way = Arc::new(UnderWay::new(number, outgoing, meters));
+        let refused = many::produce(client, partition, &under_way);
+        lock(&under_way.refused).extend(refused);
+        // Nearly always records of it are under way now, and the last report closes it.
+        match Arc::into_inner(under_way) {
+            None => Produced::UnderWay,
+            Some(under_way) => self.close(under_way),
+        }
+    }
+
+    /// What became of a single record.
+    fn close_one(&self, under_way: UnderWay<T>, report: &DeliveryResult<'_>) -> Produced<T> {
+        let UnderWay { outgoing, sent_at, meters, .. } = under_way;
+        meters.inside.fetch_sub(1, Ordering::AcqRel);
+        match report {
+            Ok(message) => {
+                meters.note_acknowledged(sent_at);
+                let placed = Placed { partition: message.partition(), offset: message.offset() };
+                Produced::Answered(Delivered { ticket: outgoing.ticket, result: Ok(placed) })
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                let value = message.payload().unwrap_or_default().to_vec();
+                Produced::Back(code, Outgoing { value, ..outgoing })
+            }
+        }
+    }
+
+    /// What became of pieces that are all reported.
+    fn close(&self, under_way: UnderWay<T>) -> Produced<T> {
+        let UnderWay { mut outgoing, sent_at, meters, refused, placed, .. } = under_way;
+        meters.inside.fetch_sub(1, Ordering::AcqRel);
+        self.room.give_back(&outgoing.pieces, &outgoing.value);
+        let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_empty() {
+            meters.note_acknowledged(sent_at);
+            let placed = placed.into_inner().unwrap_or_else(PoisonError::into_inner);
+            return Produced::Answered(Delivered { ticket: outgoing.ticket, result: Ok(placed) });
+        }
+        refused.sort_unstable_by_key(|(index, _)| *index);
+        // Sent again together, as long as that may help one of them.
+        let is_final = |code: Code| KafkaError::of_record(code, &outgoing.topic, 0).is_final();
+        let code = refused.iter().map(|(_, code)| *code).find(|code| !is_final(*code)).unwrap_or(refused[0].1);
+        let mut left = refused.into_iter().map(|(index, _)| index).peekable();
+        let mut index = 0;
+        outgoing.pieces.each.retain(|_| {
+            index += 1;
+            left.next_if_eq(&(index - 1)).is_some()
+        });
+        Produced::Back(code, outgoing)
+    }
+
     /// Lines a refused record up to be sent again, or makes its answer if nothing could make it succeed.
     fn refuse(&self, held: &mut Held<T>, code: Code, number: u64, outgoing: Outgoing<T>) -> Option<Delivered<T>> {
-        let error = KafkaError::of_record(code, &outgoing.topic, outgoing.value.len());
+        if code == Code::QueueFull {
+            // Only part of a set that is larger than the queue found room. Nothing is wrong with the rest.
+            held.line_up(number, outgoing, Instant::now());
+            self.restless.store(true, Ordering::Release);
+            return None;
+        }
+        let error = KafkaError::of_record(code, &outgoing.topic, outgoing.longest());
+        let error = match error {
+            // It may be the request that was too large, and not what was in it.
+            KafkaError::TooLarge { topic, .. } if self.sets.ask_to_shrink(&outgoing.pieces) => {
+                KafkaError::NotNow { topic, why: "a request of many records is too large for it".to_owned() }
+            }
+            error => error,
+        };
         metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);
         if error.is_final() {
-            let Outgoing { topic, partition, key, value, headers, ticket } = outgoing;
-            let record = Outgoing { topic, partition, key, value, headers, ticket: () };
+            let Outgoing { topic, partition, key, value, headers, pieces, ticket } = outgoing;
+            let record = Outgoing { topic, partition, key, value, headers, pieces, ticket: () };
             return Some(Delivered { ticket, result: Err(Box::new(Failed { error, record })) });
         }
         metrics::counter(&list::PRODUCE_RETRIES, &[&outgoing.topic, error.kind()]).increment(1);
@@ -540,19 +695,55 @@ impl<T: Send + Sync + 'static> Desk<T> {
     /// Notes that `topic` took a record.
     fn note_success(&self, topic: &str) {
         if self.restless.load(Ordering::Acquire) {
-            let mut held = self.held();
-            held.succeeded(topic);
-            self.restless.store(!held.is_calm(), Ordering::Release);
+            self.note_calm(&mut self.held(), topic);
         }
         self.note_well();
+    }
+
+    fn note_calm(&self, held: &mut Held<T>, topic: &str) {
+        held.succeeded(topic);
+        self.restless.store(!held.is_calm(), Ordering::Release);
+    }
+}
+
+impl Meters {
+    fn note_acknowledged(&self, sent_at: Instant) {
+        self.acknowledged.increment(1);
+        self.seconds.record(sent_at.elapsed().as_secs_f64());
     }
 }
 
 impl<T> UnderWay<T> {
-    fn into_outgoing(self, value: Vec<u8>) -> Outgoing<T> {
-        let Self { topic, partition, key, headers, ticket, .. } = self;
-        Outgoing { topic, partition, key, value, headers, ticket }
+    fn new(number: u64, outgoing: Outgoing<T>, meters: Arc<Meters>) -> Self {
+        let placed = Mutex::new(Placed { partition: -1, offset: -1 });
+        Self { number, outgoing, sent_at: Instant::now(), meters, refused: Mutex::default(), placed }
     }
+
+    /// Notes the report for one of the pieces.
+    fn note(&self, report: &DeliveryResult<'_>) {
+        match report {
+            Ok(message) => {
+                *lock(&self.placed) = Placed { partition: message.partition(), offset: message.offset() };
+            }
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                let index = many::index_of(&self.outgoing, message.payload());
+                lock(&self.refused).push((index, code));
+            }
+        }
+    }
+}
+
+impl<T> Outgoing<T> {
+    /// How long the longest value of its records is.
+    fn longest(&self) -> usize {
+        let pieces = self.pieces.each.iter().map(|piece| piece.value.len());
+        pieces.max().unwrap_or(self.value.len())
+    }
+}
+
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Send + Sync + 'static> ClientContext for Context<T> {
@@ -592,29 +783,29 @@ impl<T: Send + Sync + 'static> ClientContext for Context<T> {
 }
 
 impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
-    type DeliveryOpaque = Box<UnderWay<T>>;
+    type DeliveryOpaque = Arc<UnderWay<T>>;
 
-    fn delivery(&self, report: &DeliveryResult<'_>, under_way: Box<UnderWay<T>>) {
+    fn delivery(&self, report: &DeliveryResult<'_>, under_way: Arc<UnderWay<T>>) {
         let desk = &self.desk;
-        under_way.meters.inside.fetch_sub(1, Ordering::AcqRel);
-        match report {
-            Ok(message) => {
-                let meters = &under_way.meters;
-                meters.acknowledged.increment(1);
-                meters.seconds.record(under_way.sent_at.elapsed().as_secs_f64());
-                desk.note_success(&under_way.topic);
-                let placed = Placed { partition: message.partition(), offset: message.offset() };
-                desk.answer(meters, Delivered { ticket: under_way.ticket, result: Ok(placed) });
+        let is_one = under_way.outgoing.pieces.is_none();
+        if !is_one {
+            under_way.note(report);
+        }
+        // Reports of pieces are counted by their references, and the last one closes.
+        let Some(under_way) = Arc::into_inner(under_way) else { return };
+        let (number, meters) = (under_way.number, Arc::clone(&under_way.meters));
+        let topic = Arc::clone(&under_way.outgoing.topic);
+        let produced = if is_one { desk.close_one(under_way, report) } else { desk.close(under_way) };
+        let answer = match produced {
+            Produced::UnderWay => None,
+            Produced::Answered(answer) => {
+                desk.note_success(&topic);
+                Some(answer)
             }
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-                let (number, value) = (under_way.number, message.payload().unwrap_or_default().to_vec());
-                let meters = Arc::clone(&under_way.meters);
-                let refused = desk.refuse(&mut desk.held(), code, number, under_way.into_outgoing(value));
-                if let Some(answer) = refused {
-                    desk.answer(&meters, answer);
-                }
-            }
+            Produced::Back(code, outgoing) => desk.refuse(&mut desk.held(), code, number, outgoing),
+        };
+        if let Some(answer) = answer {
+            desk.answer(&meters, answer);
         }
     }
 }
@@ -622,3 +813,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
 #[cfg(test)]
 #[path = "producer_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pieces_tests.rs"]
+mod pieces_tests;

@@ -35,6 +35,7 @@ fn record(ticket: u32) -> Outgoing<u32> {
         key: Some(b"key".to_vec()),
         value: format!("value {ticket}").into_bytes(),
         headers: vec![("name", b"header".to_vec())],
+        pieces: Default::default(),
         ticket,
     }
 }

@@ -12,7 +12,8 @@ use crate::record::Secret;
 ///
 /// `settings` takes anything of librdkafka's by its own name (security, timeouts, buffers), for producers and
 /// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
-/// (`queue.buffering.max.kbytes`), a record is a request of its own (`batch.num.messages = 1`), and a consumer
+/// (`queue.buffering.max.kbytes`), 32 MiB in the one for single lines; a packed record is a request of its own
+/// (`batch.num.messages = 1`), single lines share requests of up to 1 MB, compressed by LZ4; and a consumer
 /// fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most 16 MiB (`fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -139,6 +140,21 @@ const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("retry.backoff.max.ms", "5000"),
 ];
 
+/// What a producer of many small records gets instead, unless the user says otherwise.
+///
+/// Requests have up to a million bytes before compression (`batch.size`), which a broker takes unless its limit was
+/// lowered; then they get smaller by themselves. At most 100 000 records and 32 MiB wait.
+const PIECES_DEFAULTS: &[(&str, &str)] = &[
+    ("linger.ms", "5"),
+    ("batch.num.messages", "10000"),
+    ("message.max.bytes", "67108864"),
+    ("compression.type", "lz4"),
+    ("queue.buffering.max.kbytes", "32768"),
+    ("queue.buffering.max.messages", "100000"),
+    ("statistics.interval.ms", "5000"),
+    ("retry.backoff.max.ms", "5000"),
+];
+
 /// What a producer gets, whatever the user says.
 const PRODUCER_FIXED: &[(&str, &str)] =
     &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", "0"), ("retries", "2147483647")];
@@ -169,6 +185,7 @@ impl Settings {
         self.fits()?;
         let said = self.protocol();
         self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &said)?;
+        self.config(PIECES_DEFAULTS, PRODUCER_FIXED, &said)?;
         self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &said).map(drop)
     }
 
@@ -180,6 +197,11 @@ impl Settings {
     /// The configuration of a producer.
     pub(super) fn producer(&self) -> Result<ClientConfig, KafkaError> {
         self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)
+    }
+
+    /// The configuration of a producer of many small records.
+    pub(super) fn producer_of_pieces(&self) -> Result<ClientConfig, KafkaError> {
+        self.config(PIECES_DEFAULTS, PRODUCER_FIXED, &self.access()?)
     }
 
     /// The configuration of a member of a group.

@@ -42,8 +42,8 @@ metrics! {
     CHECKPOINT_SECONDS = Metric::histogram("logdrive_checkpoint_seconds", &[], SECONDS, "How long a checkpoint commit took.");
 
     // To Kafka.
-    SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka; one sent again counts again.");
-    SENT_BYTES = Metric::counter("logdrive_sent_bytes_total", &["topic"], "Bytes of record values handed to Kafka, compressed.");
+    SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka, each a packed record or a set of single lines; one sent again counts again.");
+    SENT_BYTES = Metric::counter("logdrive_sent_bytes_total", &["topic"], "Bytes of record values handed to Kafka: of packed records compressed, of single lines not yet.");
     BATCH_TEXT_BYTES = Metric::counter("logdrive_batch_text_bytes_total", &["topic"], "Bytes of text in batches, before compression.");
     ACKNOWLEDGED_BATCHES = Metric::counter("logdrive_acknowledged_batches_total", &["topic"], "Batches that all in-sync replicas acknowledged.");
     PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.");

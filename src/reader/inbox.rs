@@ -28,7 +28,7 @@ pub(super) struct Assignment {
     /// What was remembered of the file; none if it was never seen.
     pub(super) known: Option<Box<Checkpoint>>,
     /// What to pass over of a file that was never seen.
-    pub(super) skip: Option<Skip>,
+    pub(super) skip: Option<Box<Skip>>,
     /// The file, if it was opened already.
     pub(super) file: Option<File>,
     /// The path leads to another file, and discovery will say to which one; nothing is read before.

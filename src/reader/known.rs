@@ -51,7 +51,8 @@ pub(super) type Number = u64;
 /// All strays.
 pub(super) struct Known {
     seed: u128,
-    strays: HashMap<Number, Stray>,
+    /// Boxed, so that their memory comes back one by one when their files are found.
+    strays: HashMap<Number, Box<Stray>>,
     /// How many of them are still to end.
     ending: usize,
     next: Number,
@@ -92,6 +93,12 @@ impl Known {
         known
     }
 
+    /// Gives back the memory of strays whose files were found.
+    pub(super) fn shrink(&mut self) {
+        self.strays.shrink_to_fit();
+        self.by_file.shrink_to_fit();
+    }
+
     /// Remembers a stream without a file.
     pub(super) fn remember(&mut self, mut stray: Stray) {
         let (stream, place) = (stray.checkpoint.stream, stray.checkpoint.place);
@@ -123,7 +130,7 @@ impl Known {
         }
         self.by_path.insert((path_hash(&stray.checkpoint.path), number));
         self.ending += usize::from(stray.ends.is_some());
-        self.strays.insert(number, stray);
+        self.strays.insert(number, Box::new(stray));
     }
 
     /// The file at `place`: the one that the place leads to, or one that is known with another device number.
@@ -152,7 +159,7 @@ impl Known {
 
     /// The stream that the file may still hold.
     pub(super) fn by_file(&self, file: FileId) -> Option<&Stray> {
-        self.strays.get(self.by_file.get(&file)?)
+        Some(self.strays.get(self.by_file.get(&file)?)?.as_ref())
     }
 
     /// Takes the stream of a file that was found.
@@ -170,7 +177,7 @@ impl Known {
         if self.by_file.get(&file) == Some(&number) {
             self.by_file.remove(&file);
         }
-        Some(stray)
+        Some(*stray)
     }
 
     /// The strays whose files were last seen at `path`, the newest first.
@@ -178,13 +185,13 @@ impl Known {
         let hash = path_hash(path);
         let numbers = self.by_path.range((hash, 0)..=(hash, Number::MAX)).rev();
         numbers
-            .filter_map(|(_, number)| Some((*number, self.strays.get(number)?)))
+            .filter_map(|(_, number)| Some((*number, self.strays.get(number)?.as_ref())))
             .filter(move |(_, stray)| stray.checkpoint.path == path)
     }
 
     /// All strays.
     pub(super) fn strays(&self) -> impl Iterator<Item = (Number, &Stray)> {
-        self.strays.iter().map(|(number, stray)| (*number, stray))
+        self.strays.iter().map(|(number, stray)| (*number, stray.as_ref()))
     }
 
     /// Whether there are none.
@@ -207,7 +214,7 @@ impl Known {
         let due = due.filter(|stray| !is_awaited(&stray.checkpoint.path));
         let ended: Vec<Stray> = due
             .map(|stray| {
-                let ended = stray.clone();
+                let ended = Stray::clone(stray);
                 (stray.ends, stray.unread) = (None, 0);
                 ended
             })

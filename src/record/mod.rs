@@ -9,9 +9,11 @@ mod charset;
 mod checkpoint;
 mod file;
 mod form;
+pub mod json;
 mod late_cut;
 mod level;
 mod messages;
+mod pieces;
 mod secret;
 mod span;
 
@@ -24,5 +26,6 @@ pub use form::{Container, Form};
 pub use late_cut::LateCut;
 pub use level::Level;
 pub use messages::{Messages, Run};
+pub use pieces::{Piece, Pieces};
 pub use secret::{Secret, SecretError};
 pub use span::{Span, TailMark};

@@ -1,6 +1,6 @@
 //! A worker: records to documents to bulk bodies, on a thread of its own.
 //!
-//! A record of ours is decoded and its lines built in place; a foreign one is taken as text; one that can't be
+//! A record of ours, packed or a single line, is decoded and its lines built in place; a foreign one is taken as text; one that can't be
 //! read becomes a dead letter, whole. A body goes off when it is full, or when there is nothing more to do at
 //! once, so a lone line is not kept waiting.
 
@@ -22,7 +22,10 @@ use super::{
     parcel::{Job, Parcel, Stretch},
 };
 use crate::{
-    batcher::frame::{self, FrameError, META_HEADER, Meta, VERSION_HEADER},
+    batcher::{
+        frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
+        lines::{self, LINES_HEADER, Line},
+    },
     document::{Builder, Built, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
@@ -103,12 +106,19 @@ impl Worker {
             self.packer.skipped.increment(1);
             return Ok(());
         };
-        if record.header(VERSION_HEADER).is_none() && record.header(META_HEADER).is_none() {
+        let is_line = record.header(LINES_HEADER).is_some();
+        if !is_line && record.header(VERSION_HEADER).is_none() && record.header(META_HEADER).is_none() {
             return self.foreign(&record, value);
         }
         let mut text = std::mem::take(&mut self.text);
-        let done = match frame::decode(|name| record.header(name), &value, &mut text) {
-            Ok(meta) => self.segments(&record.topic, &meta, &mut text),
+        let header = |name: &str| record.header(name);
+        let decoded = match is_line {
+            true => lines::decode(header, &value, &mut text),
+            false => frame::decode(header, &value, &mut text).map(Line::Raw),
+        };
+        let done = match decoded {
+            Ok(Line::Raw(meta)) => self.segments(&record.topic, &meta, &mut text),
+            Ok(Line::Json(meta, hash)) => self.message(&record.topic, &meta, hash, &mut text),
             Err(error) => {
                 debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
                 record.value = Some(value);
@@ -128,14 +138,7 @@ impl Worker {
             // Decoding made sure that the segments are as long as the text.
             let (piece, behind) = rest.split_at_mut(segment.bytes as usize);
             rest = behind;
-            let source = Source {
-                stream: segment.stream,
-                path: &segment.path,
-                host: &meta.host,
-                task: &meta.task,
-                read_at: meta.read_at,
-                form: segment.form,
-            };
+            let source = source(meta, segment);
             let passage =
                 Passage { text: piece, offset: segment.offset, part: segment.part, messages: &segment.messages };
             let packer = &mut self.packer;
@@ -143,6 +146,15 @@ impl Worker {
             self.builder.source(&source).each(passage, &mut self.document, take)?;
         }
         Ok(())
+    }
+
+    /// Packs the document of a message whose text and the hash of whose bytes are known.
+    fn message(&mut self, topic: &str, meta: &Meta, hash: u64, text: &mut [u8]) -> Result<(), Over> {
+        let Some(segment) = meta.segments.first() else { return Ok(()) };
+        self.document.clear();
+        let mut lines = self.builder.source(&source(meta, segment));
+        let built = lines.build_hashed(text, hash, segment.offset, segment.part, &mut self.document);
+        self.packer.document(topic, &meta.task, built, &self.document)
     }
 
     /// Packs the documents of a record that others wrote.
@@ -164,6 +176,18 @@ impl Worker {
     }
 }
 
+/// Where the lines of a segment come from.
+fn source<'a>(meta: &'a Meta, segment: &'a Segment) -> Source<'a> {
+    Source {
+        stream: segment.stream,
+        path: &segment.path,
+        host: &meta.host,
+        task: &meta.task,
+        read_at: meta.read_at,
+        form: segment.form,
+    }
+}
+
 /// A job that waits. A worker that waits itself holds the lock, and then there is none.
 fn waiting_job(jobs: &Mutex<Receiver<Job>>) -> Result<Job, TryRecvError> {
     match jobs.try_lock() {
@@ -179,7 +203,7 @@ fn reason_type(error: &FrameError) -> &'static str {
         FrameError::Version(_) => "record_version",
         FrameError::Missing(_) | FrameError::Meta(_) => "record_meta",
         FrameError::Limit { .. } => "record_limit",
-        FrameError::Text(_) | FrameError::Truncated | FrameError::Trailing(_) => "record_text",
+        FrameError::Text(_) | FrameError::Truncated | FrameError::Trailing(_) | FrameError::Value(_) => "record_text",
         FrameError::Size(_) | FrameError::Segment { .. } => "record_segments",
     }
 }

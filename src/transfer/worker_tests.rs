@@ -7,16 +7,20 @@ use std::{
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::Value as Json;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{Budget, Builder, IndexName, Job, Outlets, Parcel, Record, Stretch, Worker, bulk, frame};
 use crate::{
-    batcher::frame::{Meta, Segment},
+    batcher::{
+        self,
+        frame::{Meta, Segment},
+        lines::{LineBatch, LineBatcher, Style, Value},
+    },
     document,
     elastic::{self, Flavor, Server},
     kafka::AssignmentId,
-    record::{Charset, FileId, Form, Messages, Part, Run, Span, Stream},
+    record::{Block, Charset, FileId, Form, Messages, Origin, Part, Permit, Run, Span, Stream},
 };
 
 /// A worker with its inlets and outlets.
@@ -105,7 +109,7 @@ impl Bench {
     }
 }
 
-fn documents(parcel: &Parcel) -> Vec<Value> {
+fn documents(parcel: &Parcel) -> Vec<Json> {
     let document = |item| serde_json::from_slice(parcel.body.document(item)).expect("a document is JSON");
     (0..parcel.body.len()).map(document).collect()
 }
@@ -121,7 +125,7 @@ async fn the_lines_of_a_packed_record_become_documents_with_their_places() {
             (document["message"].clone(), document["log.offset"].as_u64(), document["log.file.path"].clone())
         })
         .collect();
-    let of = |message: &str, offset| (Value::from(message), Some(offset), Value::from("/var/log/a"));
+    let of = |message: &str, offset| (Json::from(message), Some(offset), Json::from("/var/log/a"));
     assert_eq!(places, [of("one", 100), of("{\"a\":1}", 104), of("be", 200), of("gin", 202)]);
     assert!(parcel.body.item(0).starts_with(b"{\"create\":{\"_index\":\"logs-app-2023.11.14\",\"_id\":\""));
     assert_eq!((parcel.origins.len(), parcel.origins[0].offset, &parcel.items[..]), (1, 5, &[0, 0, 0, 0][..]));
@@ -138,6 +142,57 @@ async fn messages_of_several_lines_and_other_charsets_become_documents() {
     let messages: Vec<_> =
         documents(&bench.parcel(vec![record]).await).iter().map(|document| document["message"].clone()).collect();
     assert_eq!(messages, ["a\n b", "c", "d"]);
+}
+
+/// A set of single lines as records, the first of them at `offset`.
+fn lines(offset: u64, value: Value, text: &str) -> Vec<Record> {
+    let segment = segment(text, 100, Part::Whole);
+    let origin = Origin { stream: segment.stream, path: segment.path, task: "t".into(), form: segment.form };
+    let block = Block {
+        origin: Arc::new(origin),
+        offset: segment.offset,
+        text: text.as_bytes().to_vec(),
+        lines: segment.lines,
+        part: segment.part,
+        messages: segment.messages,
+        read_at: Timestamp::from_second(1_700_000_000).expect("a time"),
+        permit: Permit::none(),
+    };
+    let sender = batcher::Sender { host: "web".into(), machine: "m".into() };
+    let mut batcher = LineBatcher::new(&batcher::Settings::default(), Style { value, headers: true }, sender);
+    assert!(batcher.push(block, std::time::Instant::now()).is_empty());
+    let LineBatch { buffer, pieces, .. } = batcher.seal().expect("there are lines");
+    let of = |(piece, offset)| {
+        let headers = pieces.headers_of(piece, &buffer).map(|(name, value)| (name.to_owned(), Some(value.to_vec())));
+        record(offset, headers.collect(), Some(pieces.value(piece, &buffer)))
+    };
+    pieces.each.iter().zip(offset..).map(of).collect()
+}
+
+#[tokio::test]
+async fn a_line_is_the_same_document_packed_alone_and_as_json() {
+    let mut bench = start(&elastic::Settings::default());
+    let text = "one\r\n{\"a\":1}\n\n2026-01-31 12:00:00 ERROR é\n";
+    let mut parcels = Vec::new();
+    for records in
+        [vec![packed(5, &[(text, 100, Part::Whole)])], lines(6, Value::Raw, text), lines(10, Value::Json, text)]
+    {
+        let parcel = bench.parcel(records).await;
+        parcels.push((0..parcel.body.len()).map(|item| parcel.body.item(item).to_vec()).collect::<Vec<_>>());
+    }
+    assert_eq!(parcels[0].len(), 4);
+    assert_eq!((&parcels[0], &parcels[0]), (&parcels[1], &parcels[2]), "identity, index and document agree");
+}
+
+#[tokio::test]
+async fn a_single_line_that_can_not_be_read_is_a_dead_letter() {
+    let mut bench = start(&elastic::Settings::default());
+    let mut records = [lines(1, Value::Raw, "a\n"), lines(2, Value::Json, "b\n"), lines(3, Value::Raw, "c\n")].concat();
+    records[0].headers.retain(|(name, _)| name != "logdrive.offset");
+    records[1].value = Some(b"{\"message\":".to_vec());
+    let parcel = bench.parcel(records).await;
+    let reasons: Vec<_> = parcel.letters.iter().map(|letter| (letter.origin.offset, &*letter.reason_type)).collect();
+    assert_eq!((parcel.body.len(), reasons), (1, vec![(1, "record_meta"), (2, "record_text")]));
 }
 
 #[tokio::test]

@@ -12,12 +12,14 @@ use super::{
     json::{self, Member},
     level,
     names::Name,
-    text::{push_escaped, push_number},
     time::{Clock, Moment},
 };
 use crate::{
     metrics,
-    record::{Charset, Form, Level, Part, Stream},
+    record::{
+        Charset, Form, Level, Part, Stream,
+        json::{push_escaped, push_number},
+    },
     splitter::container::Iostream,
 };
 pub use passage::Passage;
@@ -153,6 +155,23 @@ impl Lines<'_> {
         let start = if offset == 0 && line[..end].starts_with(Charset::UTF_8.mark()) { 3 } else { 0 };
         let facts = Facts { offset, part, said: None, is_multiline: false, tags: Tags::NONE };
         self.0.document(id, &mut line[start..end], facts, out)
+    }
+}
+
+impl Lines<'_> {
+    /// [`Lines::build`], for a message whose bytes as they stood in the file are gone: `text` is what is left of them,
+    /// as UTF-8 and without a carriage return, and `hash` is the XXH3-64 of what they were.
+    pub fn build_hashed(
+        &mut self,
+        text: &mut [u8],
+        hash: u64,
+        offset: u64,
+        part: Part,
+        out: &mut Vec<u8>,
+    ) -> Option<Built> {
+        let id = self.0.source.id.id_of(offset, hash);
+        let is_multiline = text.contains(&b'\n');
+        self.0.document(id, text, Facts { offset, part, said: None, is_multiline, tags: Tags::NONE }, out)
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) struct Discover {
     /// Files that the first walk came upon and that were never seen: the walk has to end before it can be said
     /// whether one is a copy.
     unseen: Vec<(usize, PathBuf)>,
-    /// The birth of the last file that had each inode, to notice that one is used again.
+    /// The birth of the last file that left each inode, to notice that one is used again.
     births: HashMap<(u64, u64), i64>,
     /// Devices on which inodes say nothing.
     remote: HashMap<u64, bool>,
@@ -161,6 +161,7 @@ impl Discover {
         self.look_at_the_unseen();
         self.look_at_held();
         self.first_walk = false;
+        self.known.shrink();
         let mut looked = Instant::now();
         while !self.stop.is_cancelled() {
             let rescan =
@@ -380,7 +381,8 @@ impl Discover {
         let task = self.tasks.iter().find(|task| task.name == *found.task);
         let tracked = Tracked {
             task: Arc::clone(found.task),
-            names: Vec::new(),
+            // Most files have one name.
+            names: Vec::with_capacity(1),
             place: found.place,
             lane: task.map_or(0, |task| task.lane(found.id, self.lanes.len())),
             progress,
@@ -408,15 +410,17 @@ impl Discover {
         // Untouched since its checkpoint and read to its end: nothing to open it for.
         let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
         let idle = known.as_ref().is_some_and(|known| known.is_end(metadata.len()) && modified_ms < known.updated_ms);
+        let path =
+            self.tracked.get(&found.id).and_then(|tracked| tracked.names.first()).filter(|path| ***path == *found.path);
         let assignment = Assignment {
             id: found.id,
             succession: self.known.succession(found.id, found.place, known.as_ref()),
             task: Arc::clone(found.task),
-            path: found.path.into(),
+            path: path.map_or_else(|| found.path.into(), Arc::clone),
             place: found.place,
             born_ns: identity::born_ns(metadata),
             known: known.map(Box::new),
-            skip,
+            skip: skip.map(Box::new),
             unpack: task.unpack,
             reading: Arc::clone(&task.reading),
             file,
@@ -457,17 +461,9 @@ impl Discover {
         self.first_walk && i128::from(identity::place(found.metadata).birth_ns) < self.started_ns
     }
 
-    /// Notes who has an inode now, and counts if another file had it.
+    /// Counts if another file had the inode.
     fn note_birth(&mut self, found: &Found<'_>) {
-        if found.place == Place::default() {
-            return;
-        }
-        // Bounded: what is forgotten here is only not counted.
-        if self.births.len() > 4 * self.tracked.len() + 65_536 {
-            self.births.clear();
-        }
-        let inode = (found.place.device, found.place.inode);
-        let before = self.births.insert(inode, found.place.birth_ns);
+        let before = self.births.remove(&(found.place.device, found.place.inode));
         if before.is_some_and(|before| before != found.place.birth_ns) {
             self.happened(found.task, "reused");
         }

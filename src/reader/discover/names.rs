@@ -18,6 +18,9 @@ use crate::{
 /// After this long, a name that left without appearing elsewhere is taken for deleted.
 const MOVE_GRACE: Duration = Duration::from_secs(1);
 
+/// How many inodes are remembered whose files are gone.
+const BIRTHS_MAX: usize = 65_536;
+
 impl Discover {
     /// A file has another name than before.
     pub(super) fn renamed(&mut self, id: FileId, path: &Path) {
@@ -72,6 +75,13 @@ impl Discover {
         if let Some(tracked) = self.tracked.get(&id).filter(|tracked| tracked.names.is_empty()) {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.known.let_go(tracked.place);
+            // Bounded: what is forgotten here is only not counted.
+            if self.births.len() >= BIRTHS_MAX {
+                self.births.clear();
+            }
+            if tracked.place != Place::default() {
+                self.births.insert((tracked.place.device, tracked.place.inode), tracked.place.birth_ns);
+            }
             self.parting.entry(path.into()).or_default().push((id, Arc::clone(&tracked.progress)));
             self.tracked.remove(&id);
         }

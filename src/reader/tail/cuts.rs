@@ -4,9 +4,12 @@ use std::collections::VecDeque;
 
 use crate::record::LateCut;
 
-/// Where reading has to cut, and where it did.
+/// Where reading has to cut, and where it did. Most files never have any.
 #[derive(Debug, Default)]
-pub(super) struct Cuts {
+pub(super) struct Cuts(Option<Box<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
     /// Where a reader before this one cut, behind the present offset, in order.
     ahead: VecDeque<u64>,
     /// Where this one cut, as long as it is not safe, in order.
@@ -16,35 +19,42 @@ pub(super) struct Cuts {
 impl Cuts {
     /// What is known of a stream that is read on from `offset`.
     pub(super) fn known(cuts: &[u64], offset: u64) -> Self {
-        let ahead = cuts.iter().copied().filter(|cut| *cut > offset);
-        Self { ahead: ahead.collect(), made: VecDeque::new() }
+        let ahead: VecDeque<u64> = cuts.iter().copied().filter(|cut| *cut > offset).collect();
+        Self((!ahead.is_empty()).then(|| Box::new(Lists { ahead, made: VecDeque::new() })))
     }
 
     /// How many of `bytes` bytes at `offset` may be read as if nothing stood behind them, because a cut ends them.
     pub(super) fn due(&mut self, offset: u64, bytes: usize) -> Option<usize> {
-        while self.ahead.front().is_some_and(|cut| *cut <= offset) {
-            self.ahead.pop_front();
+        let lists = self.0.as_mut()?;
+        while lists.ahead.front().is_some_and(|cut| *cut <= offset) {
+            lists.ahead.pop_front();
         }
-        let left = self.ahead.front()? - offset;
+        let left = lists.ahead.front()? - offset;
         usize::try_from(left).ok().filter(|left| *left <= bytes)
     }
 
     /// Whether another cut may be made. With too many that are not safe, the end is waited for a little longer.
     pub(super) fn have_room(&mut self) -> bool {
-        self.made.retain(|cut| !cut.is_let_go());
-        self.ahead.len() + self.made.len() < LateCut::WAITING_MAX
+        let Some(lists) = &mut self.0 else { return true };
+        lists.made.retain(|cut| !cut.is_let_go());
+        let waiting = lists.ahead.len() + lists.made.len();
+        if waiting == 0 {
+            self.0 = None;
+        }
+        waiting < LateCut::WAITING_MAX
     }
 
     /// Notes a cut at `at`, behind all others; to be told before what ends there.
     pub(super) fn make(&mut self, at: u64) -> LateCut {
         let cut = LateCut::new(at);
-        self.made.push_back(cut.clone());
+        self.0.get_or_insert_default().made.push_back(cut.clone());
         cut
     }
 
     /// All places that are not safe as far as is known, in order.
     pub(super) fn places(&self) -> Vec<u64> {
-        self.made.iter().filter(|cut| !cut.is_let_go()).map(LateCut::at).chain(self.ahead.iter().copied()).collect()
+        let Some(lists) = &self.0 else { return Vec::new() };
+        lists.made.iter().filter(|cut| !cut.is_let_go()).map(LateCut::at).chain(lists.ahead.iter().copied()).collect()
     }
 }
 

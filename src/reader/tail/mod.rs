@@ -33,7 +33,7 @@ use super::{
     inflate::Packing,
     progress::Standing,
 };
-use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark};
+use crate::record::{Checkpoint, Head, Origin, Place, Stream, TailMark, Unpacked};
 
 /// A file that comes back from its turn.
 pub(super) struct Turned<D: Disk> {
@@ -71,9 +71,17 @@ pub(super) enum Outcome {
     Over,
 }
 
+/// What is remembered of a file beside where reading stands, until it is recognised.
+struct Past {
+    stream: Stream,
+    unpacked: Option<Unpacked>,
+}
+
 /// A file that is followed.
 pub(super) struct Tail<D: Disk> {
     pub(super) from: Assignment,
+    /// There if the file was read before; none again once it was recognised.
+    past: Option<Box<Past>>,
     /// The stream that is read of the file; none before the file was first recognised.
     stream: Option<Stream>,
     /// What blocks say of where they come from; there while the file is open.
@@ -135,14 +143,18 @@ impl From<io::Error> for Stop {
 }
 
 impl<D: Disk> Tail<D> {
-    pub(super) fn new(from: Assignment, want: usize) -> Self {
-        let (offset, mark, head) = match &from.known {
+    pub(super) fn new(mut from: Assignment, want: usize) -> Self {
+        // Idle files are many: what is known of them isn't kept twice.
+        let known = from.known.take();
+        let (offset, mark, head) = match &known {
             Some(known) => (known.offset, known.mark, known.head),
             None => (0, TailMark::default(), Head::default()),
         };
-        let cuts = from.known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
+        let cuts = known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
+        let past = known.map(|known| Box::new(Past { stream: known.stream, unpacked: known.unpacked }));
         Self {
             from,
+            past,
             stream: None,
             origin: None,
             held: None,
@@ -191,8 +203,8 @@ impl<D: Disk> Tail<D> {
 
     /// What is known of the stream, with the offset up to which it was read, be it from before; none if nothing is.
     pub(super) fn parting(&self) -> Option<Checkpoint> {
-        let known = || self.from.known.as_deref().cloned();
-        self.stream().map(|stream| self.checkpoint(stream)).or_else(known)
+        let past = || self.past.as_ref().map(|past| self.remembered(past));
+        self.stream().map(|stream| self.checkpoint(stream)).or_else(past)
     }
 
     /// The stream, once the file was recognised.
@@ -330,7 +342,7 @@ impl<D: Disk> Tail<D> {
         if let Some(file) = self.held.take() {
             self.open(file, context).await?;
             // What was remembered is part of the state now.
-            self.from.known = None;
+            self.past = None;
             if let Some(stream) = self.stream.filter(|_| self.origin.is_none()) {
                 self.set_origin(stream);
             }

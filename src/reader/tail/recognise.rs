@@ -5,7 +5,7 @@ use std::{fs::File, io, sync::Arc};
 use jiff::Timestamp;
 use tracing::{debug, info};
 
-use super::{Stop, Tail, cuts::Cuts};
+use super::{Past, Stop, Tail, cuts::Cuts};
 use crate::{
     metrics::{self, list},
     reader::{
@@ -43,23 +43,24 @@ impl<D: Disk> Tail<D> {
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
     async fn recognise(&mut self, file: &File, look: &Look, size: u64, context: &Context) -> Result<(), Stop> {
-        let stream = match &self.from.known {
+        let known = self.past.as_ref().map(|past| self.remembered(past));
+        let stream = match known {
             None => {
                 match self.from.skip.take() {
                     // Nothing of it is read, and what its offsets would be is not worth unpacking it.
-                    Some(skip) if look.packing.is_some() => self.skip_to(skip.end, skip, context),
-                    Some(skip) => self.skip(file, skip, context)?,
+                    Some(skip) if look.packing.is_some() => self.skip_to(skip.end, *skip, context),
+                    Some(skip) => self.skip(file, *skip, context)?,
                     None => (),
                 }
                 self.from.succession.begin()
             }
             // What stands before the offset of a compressed file is seen on the way there.
             Some(known) if look.packing.is_some() && look.continues(known.head) => known.stream,
-            Some(known) if look.packing.is_none() && evidence::agrees(file, known, size)? => known.stream,
+            Some(known) if look.packing.is_none() && evidence::agrees(file, &known, size)? => known.stream,
             Some(known) => {
                 info!(path = %self.from.path.display(), offset = known.offset, size, "file was rewritten while nobody read it, reading it from its beginning");
                 context.counters(&self.from.task).happened("truncated");
-                context.table.hand_over(Stray::replaced(Checkpoint::clone(known), 0, context.settings.copy_wait));
+                context.table.hand_over(Stray::replaced(known, 0, context.settings.copy_wait));
                 self.reset();
                 self.leave_to_discovery()?;
                 self.from.succession.begin()
@@ -68,7 +69,7 @@ impl<D: Disk> Tail<D> {
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
-        self.from.known = None;
+        self.past = None;
         self.begin(stream, context).await
     }
 
@@ -138,7 +139,7 @@ impl<D: Disk> Tail<D> {
     /// Forgets what the file was.
     fn reset(&mut self) {
         self.close();
-        (self.stream, self.from.known, self.packed) = (None, None, None);
+        (self.stream, self.past, self.packed) = (None, None, None);
         (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
         self.unended = false;
         self.from.progress.restarted();
@@ -171,6 +172,11 @@ impl<D: Disk> Tail<D> {
     pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
+    }
+
+    /// What is known of a file that was not recognised yet.
+    pub(super) fn remembered(&self, past: &Past) -> Checkpoint {
+        Checkpoint { unpacked: past.unpacked, ..self.checkpoint(past.stream) }
     }
 
     pub(super) fn checkpoint(&self, stream: Stream) -> Checkpoint {

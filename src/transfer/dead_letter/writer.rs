@@ -135,7 +135,9 @@ impl Post {
         let (ticket, answer) = oneshot::channel();
         let Mail { topic, partition, key, headers, value } = mail;
         let topic = Arc::clone(topic);
-        self.producer.send(Outgoing { topic, partition, key, value, headers, ticket }).await;
+        self.producer
+            .send(Outgoing { topic, partition, key, value, headers, pieces: Default::default(), ticket })
+            .await;
         match answer.await {
             Ok(answer) => answer,
             // The producer is gone: the process ends, and what the record is of is not settled.

@@ -32,11 +32,20 @@ pub async fn create(servers: &str, topic: &str, partitions: i32) {
 
 /// Makes a topic that so many brokers hold.
 pub async fn create_held_by(servers: &str, topic: &str, partitions: i32, brokers: i32) {
+    make(servers, NewTopic::new(topic, partitions, TopicReplication::Fixed(brokers))).await;
+}
+
+/// Makes a topic that takes requests of at most `bytes` bytes for each partition.
+pub async fn create_limited(servers: &str, topic: &str, partitions: i32, bytes: usize) {
+    let (wanted, bytes) = (NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), bytes.to_string());
+    make(servers, wanted.set("max.message.bytes", &bytes)).await;
+}
+
+async fn make(servers: &str, wanted: NewTopic<'_>) {
     let admin: AdminClient<_> = config(servers).create().expect("an admin client");
-    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(brokers));
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
     let made = admin.create_topics([&wanted], &options).await.expect("Kafka answers");
-    assert!(made.iter().all(Result::is_ok), "{topic} could not be made: {made:?}");
+    assert!(made.iter().all(Result::is_ok), "{} could not be made: {made:?}", wanted.name);
 }
 
 /// Removes a topic with all that is in it.

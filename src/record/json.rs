@@ -1,4 +1,4 @@
-//! Bytes to JSON strings.
+//! Bytes to JSON: strings and numbers, appended to what is being written.
 
 /// What a byte is written as in a JSON string: 0 for itself, `u` for `\u00XX`, else the letter after `\`.
 const ESCAPES: [u8; 256] = {
@@ -20,7 +20,7 @@ const ESCAPES: [u8; 256] = {
 
 /// Appends `text` as the inside of a JSON string; what is not UTF-8 becomes U+FFFD, a maximal broken sequence
 /// each, as in [`String::from_utf8_lossy`]. Returns whether all of it was UTF-8.
-pub(super) fn push_escaped(text: &[u8], out: &mut Vec<u8>) -> bool {
+pub fn push_escaped(text: &[u8], out: &mut Vec<u8>) -> bool {
     if std::str::from_utf8(text).is_ok() {
         push_escaped_utf8(text, out);
         return true;
@@ -88,7 +88,7 @@ fn push_escape(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// Appends a whole number in decimal digits.
-pub(super) fn push_number(number: u64, out: &mut Vec<u8>) {
+pub fn push_number(number: u64, out: &mut Vec<u8>) {
     let mut digits = [0_u8; 20];
     let (mut at, mut rest) = (digits.len(), number);
     loop {

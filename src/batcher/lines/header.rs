@@ -1,0 +1,245 @@
+//! What a record's headers say of its message, both directions (`docs/wire-format.md` specifies it).
+//!
+//! | header | what |
+//! |---|---|
+//! | `logdrive.lines` | the version of these headers, `1`; it is read before anything else |
+//! | `logdrive.meta` | what the messages of a file have in common, as JSON |
+//! | `logdrive.offset` | where the message begins in the stream, in bytes |
+//! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
+//! | `logdrive.hash` | of a JSON value only: XXH3-64 of the message's bytes as they stood, 16 hexadecimal digits |
+//!
+//! With them a message has the same identity as in the packed format.
+
+use std::{borrow::Cow, io::Write, ops::Range};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sender, Value, value::part_name};
+use crate::{
+    batcher::{
+        frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX},
+        meta::SegmentJson,
+    },
+    record::{Block, Messages, Part, Run},
+    splitter,
+};
+
+/// The header that says the version of the others, as a decimal number.
+pub const LINES_HEADER: &str = "logdrive.lines";
+/// The header that says where the message begins.
+pub(super) const OFFSET_HEADER: &str = "logdrive.offset";
+/// The header that says which part of a line it is.
+pub(super) const PART_HEADER: &str = "logdrive.part";
+/// The header with the hash of what the message was.
+pub(super) const HASH_HEADER: &str = "logdrive.hash";
+
+/// The one version that there is.
+const VERSION: &[u8] = b"1";
+
+/// A message that was read from a record.
+#[derive(Debug, PartialEq)]
+pub enum Line {
+    /// Its bytes as they stood in the file, as a segment of its own.
+    Raw(Meta),
+    /// Its text, and the XXH3-64 of what the bytes were; the one segment says where they stood, and no more.
+    Json(Meta, u64),
+}
+
+/// The headers that the messages of a block have in common: where in the buffer they stand.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    version: Range<u32>,
+    meta: Range<u32>,
+}
+
+/// What the headers of one message say.
+pub(super) struct Own {
+    pub(super) offset: u64,
+    pub(super) part: Part,
+    pub(super) hash: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LineJson<'a> {
+    host: Cow<'a, str>,
+    machine: Cow<'a, str>,
+    task: Cow<'a, str>,
+    read_at: jiff::Timestamp,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    json: bool,
+    file: Cow<'a, str>,
+    generation: u32,
+    path: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_b64: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    charset: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Cow<'a, str>>,
+}
+
+impl Common {
+    /// Appends to `buffer` what the headers of the block's messages have in common.
+    pub(super) fn write(block: &Block, value: Value, sender: &Sender, buffer: &mut Vec<u8>) -> Self {
+        let origin = &block.origin;
+        let segment = Segment {
+            stream: origin.stream,
+            path: origin.path.clone(),
+            offset: 0,
+            bytes: 0,
+            lines: 0,
+            part: Part::Whole,
+            form: origin.form,
+            messages: Messages::default(),
+        };
+        let segment = SegmentJson::from(&segment);
+        let json = LineJson {
+            host: Cow::Borrowed(&sender.host),
+            machine: Cow::Borrowed(&sender.machine),
+            task: Cow::Borrowed(&origin.task),
+            read_at: block.read_at,
+            json: value == Value::Json,
+            file: segment.file,
+            generation: segment.generation,
+            path: segment.path,
+            path_b64: segment.path_b64,
+            charset: segment.charset,
+            format: segment.format,
+        };
+        let version = push(buffer, VERSION);
+        let meta = buffer.len() as u32;
+        serde_json::to_writer(&mut *buffer, &json).expect("strings and numbers go into memory, which takes them");
+        Self { version, meta: meta..buffer.len() as u32 }
+    }
+}
+
+impl Own {
+    /// Adds the message's headers.
+    pub(super) fn write(&self, common: &Common, headers: &mut Vec<(&'static str, Range<u32>)>, buffer: &mut Vec<u8>) {
+        headers.push((LINES_HEADER, common.version.clone()));
+        headers.push((META_HEADER, common.meta.clone()));
+        self.write_own(headers, buffer);
+    }
+
+    /// Adds those that it has alone.
+    pub(super) fn write_own(&self, headers: &mut Vec<(&'static str, Range<u32>)>, buffer: &mut Vec<u8>) {
+        let start = buffer.len() as u32;
+        crate::record::json::push_number(self.offset, buffer);
+        headers.push((OFFSET_HEADER, start..buffer.len() as u32));
+        if let Some(name) = part_name(self.part) {
+            headers.push((PART_HEADER, push(buffer, name.as_bytes())));
+        }
+        if let Some(hash) = self.hash {
+            let start = buffer.len() as u32;
+            write!(buffer, "{hash:016x}").expect("memory takes what is written");
+            headers.push((HASH_HEADER, start..buffer.len() as u32));
+        }
+    }
+}
+
+/// Appends `bytes`; where they stand.
+pub(super) fn push(buffer: &mut Vec<u8>, bytes: &[u8]) -> Range<u32> {
+    let start = buffer.len() as u32;
+    buffer.extend_from_slice(bytes);
+    start..buffer.len() as u32
+}
+
+/// Reads a record: what it says of its message, and the message's text into `text`, whose former content is lost.
+/// Nothing of `text` means anything after an error.
+///
+/// # Errors
+/// If the record is of another version, or is damaged, or does not hold what it says, or more than it may.
+pub fn decode<'a>(
+    headers: impl Fn(&str) -> Option<&'a [u8]>,
+    value: &[u8],
+    text: &mut Vec<u8>,
+) -> Result<Line, FrameError> {
+    text.clear();
+    let need = |name: &'static str| headers(name).ok_or(FrameError::Missing(name));
+    let version = need(LINES_HEADER)?;
+    if version != VERSION {
+        return Err(FrameError::Version(String::from_utf8_lossy(version).chars().take(20).collect()));
+    }
+    let json = need(META_HEADER)?;
+    frame::limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
+    frame::limit("bytes of text", value.len() as u64, TEXT_BYTES_MAX)?;
+    let common: LineJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
+    let offset = number(need(OFFSET_HEADER)?, OFFSET_HEADER, 10)?;
+    let part = part(headers(PART_HEADER))?;
+    let hash = if common.json { Some(number(need(HASH_HEADER)?, HASH_HEADER, 16)?) } else { None };
+    let mut meta = common.into_meta(offset, part)?;
+    // There is one, made here.
+    let segment = &mut meta.segments[0];
+    if let Some(hash) = hash {
+        let json: ValueJson = serde_json::from_slice(value).map_err(|err| FrameError::Value(err.to_string()))?;
+        text.extend_from_slice(json.message.as_bytes());
+        segment.bytes = text.len() as u64;
+        return Ok(Line::Json(meta, hash));
+    }
+    text.extend_from_slice(value);
+    complete(segment, text);
+    frame::bytes_of(&meta.segments)?;
+    frame::agree(&meta.segments[0], text).map_err(|why| FrameError::Segment { index: 0, why })?;
+    Ok(Line::Raw(meta))
+}
+
+/// What is wanted of a JSON value.
+#[derive(Deserialize)]
+struct ValueJson<'a> {
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+/// Gives the text its last newline back, and says of it in `segment` what can be told from it.
+fn complete(segment: &mut Segment, text: &mut Vec<u8>) {
+    let newline = segment.form.charset.newline();
+    segment.lines = 1;
+    if !segment.part.goes_on() {
+        if segment.part == Part::Whole {
+            segment.lines += splitter::count_by(newline, text);
+        }
+        text.extend_from_slice(newline.bytes());
+    }
+    if segment.lines > 1 {
+        segment.messages.push(Run::Joined(segment.lines));
+    }
+    segment.bytes = text.len() as u64;
+}
+
+impl LineJson<'_> {
+    fn into_meta(self, offset: u64, part: Part) -> Result<Meta, FrameError> {
+        let segment = SegmentJson {
+            file: self.file,
+            generation: self.generation,
+            path: self.path,
+            path_b64: self.path_b64,
+            offset,
+            charset: self.charset,
+            format: self.format,
+            ..SegmentJson::default()
+        };
+        let segment = Segment { part, ..Segment::try_from(segment)? };
+        Ok(Meta {
+            host: self.host.into_owned(),
+            machine: self.machine.into_owned(),
+            task: self.task.into_owned(),
+            read_at: self.read_at,
+            segments: vec![segment],
+        })
+    }
+}
+
+fn number(digits: &[u8], name: &str, radix: u32) -> Result<u64, FrameError> {
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, radix).ok());
+    number.ok_or_else(|| FrameError::Meta(format!("the header {name} is no number")))
+}
+
+fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
+    match name {
+        None => Ok(Part::Whole),
+        Some(b"first") => Ok(Part::First),
+        Some(b"middle") => Ok(Part::Middle),
+        Some(b"last") => Ok(Part::Last),
+        Some(_) => Err(FrameError::Meta(format!("the header {PART_HEADER} is no part of a line"))),
+    }
+}
