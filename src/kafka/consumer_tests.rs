@@ -252,35 +252,3 @@ async fn errors_of_fetches_cost_no_record_and_double_none() {
     consumer.close().await;
     drop(cluster);
 }
-
-/// A commit either says that it failed, or is done: whoever reads on next begins behind it, and never behind more.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_fails_says_so_and_can_be_made_again() {
-    let (cluster, settings) = cluster(1);
-    write(&settings, 0, numbered(0, 100)).await;
-    let mut first = open(&settings);
-    let records = read(&mut first, 100).await.remove(&0).expect("of the only partition");
-    let (committer, topic) = (first.committer(), &records[0].topic);
-    let mut offset = 0;
-    for code in [
-        Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
-        Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
-        Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
-        Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
-        Code::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE,
-    ] {
-        cluster.request_errors(Api::OffsetCommit, &[code]);
-        offset += 10;
-        let commit = || committer.commit(vec![(Arc::clone(topic), 0, offset)]);
-        if let Err(error) = commit().await {
-            assert_eq!(error.kind(), "commit", "{code:?}: {error}");
-            commit().await.unwrap_or_else(|error| panic!("{code:?}: the second time it is taken: {error}"));
-        }
-    }
-    first.close().await;
-    let mut second = open(&settings);
-    let records = read(&mut second, 50).await.remove(&0).expect("of the only partition");
-    assert_eq!((records[0].offset, records.len()), (50, 50));
-    second.close().await;
-    drop(cluster);
-}

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::rig::{Site, index, kafka, until};
+use crate::rig::{Site, index, kafka, services, until};
 use std::time::Duration;
 
 #[tokio::test]
@@ -165,4 +165,16 @@ async fn a_record_that_could_not_be_read_goes_back_to_its_topic_as_it_was() {
     assert_eq!((records.len(), &records[1].value), (2, &records[0].value));
     assert_eq!(records[0].partition, records[1].partition);
     transfer.stop_well().await;
+}
+
+#[tokio::test]
+async fn where_no_letter_was_ever_written_there_is_none_to_list_or_to_replay() {
+    let site = Site::without_topics("no-letters", services::kafka(), "http://127.0.0.1:1");
+    let (code, said) = dead_letters(&site, &["list"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&site.dead_letters) && said.contains("no dead letters"), "{said}");
+    let (code, said) = dead_letters(&site, &["replay", "--all"]);
+    assert!(code == Some(0) && said.contains("nothing to replay"), "{said}");
+    let (code, said) = dead_letters(&site, &["replay"]);
+    assert!(code == Some(2) && said.contains("Examples"), "{said}");
 }

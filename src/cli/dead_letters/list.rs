@@ -9,7 +9,7 @@ use crate::{
     cli::table,
     config::Config,
     search::terminal::{safe_json, visible},
-    transfer::dead_letter::{self, Position, Shelf, Summary},
+    transfer::dead_letter::{Position, Shelf, Summary},
 };
 
 /// One line of `--json`.
@@ -21,8 +21,7 @@ struct Line<'a> {
 }
 
 pub(super) fn run(config: &Config, asked: &List) -> anyhow::Result<()> {
-    let (topic, filter) = (&config.transfer.dead_letter_topic, asked.which.filter(asked.replayed)?);
-    let shelf = dead_letter::list(&config.kafka, topic, &filter, asked.limit)?;
+    let shelf = super::look(config, &asked.which.filter(asked.replayed)?, asked.limit)?;
     let mut out = BufWriter::new(io::stdout().lock());
     match (asked.count, asked.json) {
         (true, json) => count(&shelf, json, &mut out)?,

@@ -12,8 +12,9 @@ use jiff::{Timestamp, Zoned};
 use super::failure::Usage;
 use crate::{
     config::Config,
+    kafka::KafkaError,
     store::{self, End},
-    transfer::dead_letter::{Filter, Position},
+    transfer::dead_letter::{self, Filter, Position, Shelf},
 };
 
 /// `logdrive dead-letters`.
@@ -132,6 +133,19 @@ pub(super) fn run(config: &Config, asked: &DeadLetters) -> anyhow::Result<()> {
         Action::List(asked) => list::run(config, asked),
         Action::Show { position, json } => show::run(config, *position, *json),
         Action::Replay(asked) => replay::run(config, asked),
+    }
+}
+
+/// Looks through the letters; says so if none was ever written.
+fn look(config: &Config, filter: &Filter, limit: usize) -> anyhow::Result<Shelf> {
+    match dead_letter::list(&config.kafka, &config.transfer.dead_letter_topic, filter, limit) {
+        Err(KafkaError::UnknownTopic { topic }) => {
+            eprintln!(
+                "the topic {topic:?} (transfer.dead_letter_topic) does not exist; it is made with the first letter"
+            );
+            Ok(Shelf { is_whole: true, ..Shelf::default() })
+        }
+        looked => Ok(looked?),
     }
 }
 

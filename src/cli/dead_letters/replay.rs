@@ -60,7 +60,7 @@ fn choose(config: &Config, asked: &Replay) -> anyhow::Result<BTreeMap<Position, 
         return Err(Usage(format!("which letters are to be replayed?\nhint: {hint}")).into());
     }
     let filter: Filter = asked.which.filter(false)?;
-    let shelf = dead_letter::list(&config.kafka, topic, &filter, AT_MOST)?;
+    let shelf = super::look(config, &filter, AT_MOST)?;
     let (chosen, count) = (shelf.newest.len() as u64, shelf.count());
     if chosen < count || !shelf.is_whole {
         eprintln!("these are the newest {chosen}, and there are more: replay again for the others");

@@ -18,7 +18,10 @@ use super::{
     writer::{Mail, Post},
 };
 use crate::{
-    batcher::frame::{META_HEADER, VERSION_HEADER},
+    batcher::{
+        frame::{META_HEADER, VERSION_HEADER},
+        lines::LINES_HEADER,
+    },
     config::{Config, Target},
     elastic::{
         self,
@@ -35,6 +38,10 @@ const TRIES: u32 = 8;
 const KAFKA_LIMIT: Duration = Duration::from_secs(30);
 /// Records under way at once.
 const AT_ONCE: usize = 64;
+
+/// The headers of ours, packed and line by line; docs/wire-format.md has them.
+const HEADERS: [&str; 6] =
+    [VERSION_HEADER, META_HEADER, LINES_HEADER, "logdrive.offset", "logdrive.part", "logdrive.hash"];
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,8 +217,14 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
         headers: Vec<(String, Option<Vec<u8>>)>,
         value: Vec<u8>,
     ) -> Result<()> {
-        // Of others' headers, which a mirror of the topic may have added, a transfer reads none.
-        let known = |name: &str| [VERSION_HEADER, META_HEADER].into_iter().find(|known| *known == name);
+        // Of others' headers, which a mirror of the topic may have added, a transfer reads none. Without one of ours
+        // the record would mean something else.
+        let known = |name: &str| HEADERS.iter().copied().find(|known| *known == name);
+        if let Some((name, _)) = headers.iter().find(|(name, _)| name.starts_with("logdrive.") && known(name).is_none())
+        {
+            (self.tell)(position, Fate::Refused(format!("the header {name:?} is not known here; upgrade logdrive")));
+            return Ok(());
+        }
         let headers = headers.into_iter().filter_map(|(name, value)| Some((known(&name)?, value?))).collect();
         let topic: Arc<str> = summary.topic.as_str().into();
         let partition = Some(summary.partition);
