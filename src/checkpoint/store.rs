@@ -37,9 +37,6 @@ use crate::record::{Checkpoint, Stream};
 /// The file that says that checkpoints were lost.
 const LOST: &str = "checkpoints.lost";
 
-/// How many checkpoints are written at once: a commit keeps every version of the pages that it changes in memory.
-const COMMIT_MAX: usize = 512;
-
 /// A store that is open, and what there is to say about how it was found.
 #[derive(Debug)]
 pub struct Opened {
@@ -263,7 +260,7 @@ impl Store {
         Ok(checkpoints)
     }
 
-    /// Saves `checkpoints`, each wholly or not at all; they are on disk when this returns.
+    /// Saves `checkpoints`, all or none; they are on disk when this returns.
     ///
     /// # Errors
     /// If they could not be saved, which a full disk does; the next call tries everything anew.
@@ -271,30 +268,16 @@ impl Store {
         self.save(&Due { checkpoints: checkpoints.to_vec(), ..Due::default() })
     }
 
-    /// Saves what is due; each checkpoint wholly or not at all. A finished stream leaves the store when a newer
-    /// generation of its file is in it: nothing can come of it any more. Without one it stays, since its file may
-    /// come back.
+    /// Saves what is due, all or none. A finished stream leaves the store when a newer generation of its file is in
+    /// it: nothing can come of it any more. Without one it stays, since its file may come back.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn save(&self, due: &Due) -> Result<(), StoreError> {
-        let mut inner = self.inner();
-        let put = |batch: &mut sled::Batch, checkpoints: &[Checkpoint]| {
-            for checkpoint in checkpoints {
+        self.inner().change(|door, batch| {
+            for checkpoint in &due.checkpoints {
                 batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
             }
-        };
-        // What leaves the store does so with the last commit, when what takes its place is there.
-        let rest = due.checkpoints.len() % COMMIT_MAX;
-        let (first, last) = due.checkpoints.split_at(due.checkpoints.len() - rest);
-        for checkpoints in first.chunks(COMMIT_MAX) {
-            inner.change(|_, batch| {
-                put(batch, checkpoints);
-                Ok(())
-            })?;
-        }
-        inner.change(|door, batch| {
-            put(batch, last);
             for stream in &due.finished {
                 let newer = |known: &Checkpoint| {
                     known.stream.file == stream.file && known.stream.generation > stream.generation

@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 async fn a_new_group_begins_at_the_time_that_it_is_told() {
     let mut site = Site::new("since").await;
     let files = corpus::files(&site.logs(), 31, 4, 300);
-    let agent = site.agent();
+    let mut agent = site.agent();
+    agent.ready().await;
     corpus::write_whole(&files[..2]);
     sent(&agent, &files[..2]).await;
     // Kafka's times are whole milliseconds; the machine and the broker share a clock.
