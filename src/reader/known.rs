@@ -66,6 +66,8 @@ pub(super) struct Known {
     newest: HashMap<FileId, u32>,
     /// How many files were seen to leave each inode, where nothing else tells one from the next.
     rebirths: HashMap<(u64, u64), i64>,
+    /// The birth of the last file that left each inode, to notice that one is used again.
+    births: HashMap<(u64, u64), i64>,
 }
 
 impl Known {
@@ -86,6 +88,7 @@ impl Known {
             inodes: HashMap::new(),
             newest: HashMap::with_capacity(checkpoints.len()),
             rebirths: HashMap::new(),
+            births: HashMap::new(),
         };
         for checkpoint in checkpoints {
             known.remember(Stray::parted(checkpoint));
@@ -148,13 +151,26 @@ impl Known {
     /// Notes that the file at `place` lost its last name: where the file system doesn't say when an inode was made,
     /// what is found at the same place is another file from now on.
     pub(super) fn let_go(&mut self, place: Place) {
-        if place.birth_ns == 0 && place != Place::default() {
+        let inode = (place.device, place.inode);
+        if place.birth_ns != 0 {
+            // Bounded: what is forgotten here is only not counted.
+            if self.births.len() >= Self::STRAYS_MAX {
+                self.births.clear();
+            }
+            self.births.insert(inode, place.birth_ns);
+        } else if place != Place::default() {
             // Bounded: what is forgotten here is told apart by its content.
             if self.rebirths.len() > Self::STRAYS_MAX {
                 self.rebirths.clear();
             }
-            *self.rebirths.entry((place.device, place.inode)).or_default() += 1;
+            *self.rebirths.entry(inode).or_default() += 1;
         }
+    }
+
+    /// Whether another file left the inode that the file at `place` has now; said once.
+    pub(super) fn is_reused(&mut self, place: Place) -> bool {
+        let before = self.births.remove(&(place.device, place.inode));
+        before.is_some_and(|before| before != place.birth_ns)
     }
 
     /// The stream that the file may still hold.

@@ -27,11 +27,11 @@ use crate::{
 /// The header that says the version of the others, as a decimal number.
 pub const LINES_HEADER: &str = "logdrive.lines";
 /// The header that says where the message begins.
-pub(super) const OFFSET_HEADER: &str = "logdrive.offset";
+pub const OFFSET_HEADER: &str = "logdrive.offset";
 /// The header that says which part of a line it is.
-pub(super) const PART_HEADER: &str = "logdrive.part";
+pub const PART_HEADER: &str = "logdrive.part";
 /// The header with the hash of what the message was.
-pub(super) const HASH_HEADER: &str = "logdrive.hash";
+pub const HASH_HEADER: &str = "logdrive.hash";
 
 /// The one version that there is.
 const VERSION: &[u8] = b"1";

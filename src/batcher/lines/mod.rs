@@ -22,7 +22,7 @@ use crate::{
     splitter,
 };
 pub use cut::{Halves, cut};
-pub use header::{LINES_HEADER, Line, decode};
+pub use header::{HASH_HEADER, LINES_HEADER, Line, OFFSET_HEADER, PART_HEADER, decode};
 
 /// The most records in a set.
 pub const RECORDS_MAX: usize = 10_000;
@@ -107,7 +107,8 @@ impl LineBatcher {
     #[must_use]
     pub fn push(&mut self, mut block: Block, now: Instant) -> Vec<LineBatch> {
         let mut permit = std::mem::replace(&mut block.permit, Permit::none());
-        let form = value::Form::of(&block, self.style.value);
+        let sender = self.sender.clone();
+        let form = value::Form::of(&block, self.style.value, &sender);
         let (mut full, mut taken, mut at) = (Vec::new(), 0, 0);
         each_unit(&block, |unit, end| {
             if self.open.as_ref().is_some_and(|open| open.is_full_for(end - at, self.bytes_max)) {
@@ -117,7 +118,7 @@ impl LineBatcher {
             }
             let open = self.open.get_or_insert_with(|| Open::new(&block, now));
             for message in unit.chunk_by(|one, next| one.0 == next.0) {
-                open.add(&block, message, &form, (self.style, &self.sender), &mut self.scratch);
+                open.add(&block, message, &form, (self.style, &sender), &mut self.scratch);
             }
             open.lines += unit.len() as u64;
             at = end;
@@ -202,12 +203,12 @@ impl Open {
                 Some((origin, common)) if Arc::ptr_eq(origin, &block.origin) => common.clone(),
                 _ => header::Common::write(block, style.value, sender, &mut self.buffer),
             };
-            let own = header::Own { offset, part: block.part, hash: form.hash(&block.text, message) };
+            let own = header::Own { offset, part: block.part, hash: form.hash(message) };
             own.write(&common, &mut self.pieces.headers, &mut self.buffer);
             self.common = Some((Arc::clone(&block.origin), common));
         }
         let start = self.buffer.len() as u32;
-        form.write(&block.text, message, offset, sender, scratch, &mut self.buffer);
+        form.write(message, offset, scratch, &mut self.buffer);
         let value = start..self.buffer.len() as u32;
         // So that an empty value does not begin where the next one does.
         self.buffer.push(b'\n');

@@ -33,51 +33,46 @@ pub(super) struct Scratch {
 
 /// How the messages of a block become values.
 pub(super) struct Form<'a> {
+    block: &'a Block,
     newline: Newline,
     json: Option<Json<'a>>,
 }
 
 struct Json<'a> {
     block: &'a Block,
+    sender: &'a Sender,
     /// Up to the number of the offset.
     head: Vec<u8>,
 }
 
 impl<'a> Form<'a> {
-    pub(super) fn of(block: &'a Block, value: Value) -> Self {
+    pub(super) fn of(block: &'a Block, value: Value, sender: &'a Sender) -> Self {
         let json = (value == Value::Json).then(|| {
             let head = format!("{{\"@timestamp\":\"{:.3}\",\"log.offset\":", block.read_at);
-            Json { block, head: head.into_bytes() }
+            Json { block, sender, head: head.into_bytes() }
         });
-        Self { newline: block.origin.form.charset.newline(), json }
+        Self { block, newline: block.origin.form.charset.newline(), json }
     }
 
-    /// Appends the value of the message that has these lines of `text` and begins at `offset`.
-    pub(super) fn write(
-        &self,
-        text: &[u8],
-        message: &[Numbered],
-        offset: u64,
-        sender: &Sender,
-        scratch: &mut Scratch,
-        out: &mut Vec<u8>,
-    ) {
+    /// Appends the value of the message that has these lines of the block and begins at `offset`.
+    pub(super) fn write(&self, message: &[Numbered], offset: u64, scratch: &mut Scratch, out: &mut Vec<u8>) {
         match &self.json {
-            Some(json) => json.write(text, message, offset, sender, scratch, out),
+            Some(json) => json.write(message, offset, scratch, out),
             None => {
                 for (at, (_, line)) in message.iter().enumerate() {
                     if at > 0 {
                         out.extend_from_slice(self.newline.bytes());
                     }
-                    out.extend_from_slice(&text[line.clone()]);
+                    out.extend_from_slice(&self.block.text[line.clone()]);
                 }
             }
         }
     }
 
     /// XXH3-64 of the message's bytes as they stood, if the value doesn't have them.
-    pub(super) fn hash(&self, text: &[u8], message: &[Numbered]) -> Option<u64> {
+    pub(super) fn hash(&self, message: &[Numbered]) -> Option<u64> {
         self.json.as_ref()?;
+        let text = &self.block.text;
         let [(_, line)] = message else {
             let mut hash = Xxh3::new();
             for (at, (_, line)) in message.iter().enumerate() {
@@ -93,16 +88,8 @@ impl<'a> Form<'a> {
 }
 
 impl Json<'_> {
-    fn write(
-        &self,
-        text: &[u8],
-        message: &[Numbered],
-        offset: u64,
-        sender: &Sender,
-        scratch: &mut Scratch,
-        out: &mut Vec<u8>,
-    ) {
-        let Self { block, head } = self;
+    fn write(&self, message: &[Numbered], offset: u64, scratch: &mut Scratch, out: &mut Vec<u8>) {
+        let Self { block, sender, head } = self;
         let charset = block.origin.form.charset;
         out.extend_from_slice(head);
         push_number(offset, out);
@@ -111,7 +98,7 @@ impl Json<'_> {
             if at > 0 {
                 out.extend_from_slice(b"\\n");
             }
-            let mut line = &text[range.clone()];
+            let mut line = &block.text[range.clone()];
             if block.offset + range.start as u64 == 0 {
                 line = line.strip_prefix(charset.mark()).unwrap_or(line);
             }

@@ -163,16 +163,11 @@ impl Discover {
         let others = ids.filter(|id| **id != found.id).filter_map(|id| Some((*id, self.tracked.get(id)?)));
         // What was there, as new as this one, when reading began, was not read and then copied.
         let read = others.filter(|(_, tracked)| !(self.first_walk && tracked.is_new));
-        let rival = |(id, tracked): (FileId, &super::Tracked)| Rival {
-            id,
-            progress: Arc::clone(&tracked.progress),
-            state: State::Open,
-        };
+        let read = read.map(|(id, tracked)| (id, &tracked.progress));
         let parting = originals.iter().filter_map(|path| self.parting.get(path.as_path())).flatten();
-        let parting = parting
-            .filter(|(id, progress)| *id != found.id && !progress.is_gone())
-            .map(|(id, progress)| Rival { id: *id, progress: Arc::clone(progress), state: State::Open });
-        read.map(rival).chain(parting).collect()
+        let parting = parting.filter(|(id, progress)| *id != found.id && !progress.is_gone());
+        let all = read.chain(parting.map(|(id, progress)| (*id, progress)));
+        all.map(|(id, progress)| Rival { id, progress: Arc::clone(progress), state: State::Open }).collect()
     }
 
     /// Looks at the held files whose time has come, the oldest first.

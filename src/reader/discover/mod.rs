@@ -83,8 +83,6 @@ pub(super) struct Discover {
     /// Files that the first walk came upon and that were never seen: the walk has to end before it can be said
     /// whether one is a copy.
     unseen: Vec<(usize, PathBuf)>,
-    /// The birth of the last file that left each inode, to notice that one is used again.
-    births: HashMap<(u64, u64), i64>,
     /// Devices on which inodes say nothing.
     remote: HashMap<u64, bool>,
     watch: Watch,
@@ -143,7 +141,6 @@ impl Discover {
             parting: HashMap::new(),
             held: HashMap::new(),
             unseen: Vec::new(),
-            births: HashMap::new(),
             remote: HashMap::new(),
             watch,
             leaving: HashMap::new(),
@@ -206,9 +203,7 @@ impl Discover {
                         }
                     }
                     Change::Deleted(path) => {
-                        if let Some(id) = self.unname(&path) {
-                            self.told_deleted(id, &path);
-                        }
+                        self.lose_name(&path);
                     }
                     Change::Directories => {
                         self.watch.forget_paths();
@@ -233,15 +228,12 @@ impl Discover {
             // still leads to the same one.
             let named = self.names.get(path.as_path()).copied();
             let is_other = |id| !fs::metadata(&path).is_ok_and(|metadata| self.is_same(id, &metadata));
-            if let Some(id) = named.filter(|id| is_other(*id)) {
-                self.unname(&path);
-                self.told_deleted(id, &path);
+            if named.is_some_and(is_other) {
+                self.lose_name(&path);
             }
             return self.consider_new_name(&path);
         };
-        if let Some(old) = self.unname(&path) {
-            self.told_deleted(old, &path);
-        }
+        self.lose_name(&path);
         self.renamed(id, &path);
     }
 
@@ -286,10 +278,8 @@ impl Discover {
             Err(error) => return self.complain(path, "stat", &error.to_string()),
         };
         let (id, place) = self.identify(path, &metadata);
-        if self.names.get(path).is_some_and(|named| *named != id)
-            && let Some(old) = self.unname(path)
-        {
-            self.told_deleted(old, path);
+        if self.names.get(path).is_some_and(|named| *named != id) {
+            self.lose_name(path);
         }
         if let Some(tracked) = self.tracked.get_mut(&id) {
             tracked.walk = self.walk;
@@ -394,7 +384,9 @@ impl Discover {
         if fs::symlink_metadata(found.path).is_ok_and(|metadata| metadata.is_symlink()) {
             self.follow_link(found.id, found.path);
         }
-        self.note_birth(found);
+        if self.known.is_reused(found.place) {
+            self.happened(found.task, "reused");
+        }
         self.happened(found.task, "appeared");
     }
 
@@ -459,14 +451,6 @@ impl Discover {
     /// Whether a file that was just found was there before the reader: found by the first walk, and not made since.
     fn was_there(&self, found: &Found<'_>) -> bool {
         self.first_walk && i128::from(identity::place(found.metadata).birth_ns) < self.started_ns
-    }
-
-    /// Counts if another file had the inode.
-    fn note_birth(&mut self, found: &Found<'_>) {
-        let before = self.births.remove(&(found.place.device, found.place.inode));
-        if before.is_some_and(|before| before != found.place.birth_ns) {
-            self.happened(found.task, "reused");
-        }
     }
 
     /// Takes over the streams that the lanes found without a file, and looks for their copies.

@@ -18,9 +18,6 @@ use crate::{
 /// After this long, a name that left without appearing elsewhere is taken for deleted.
 const MOVE_GRACE: Duration = Duration::from_secs(1);
 
-/// How many inodes are remembered whose files are gone.
-const BIRTHS_MAX: usize = 65_536;
-
 impl Discover {
     /// A file has another name than before.
     pub(super) fn renamed(&mut self, id: FileId, path: &Path) {
@@ -70,18 +67,18 @@ impl Discover {
         Some(id)
     }
 
+    /// Takes a name from its file, which ends if that was the last one.
+    pub(super) fn lose_name(&mut self, path: &Path) {
+        if let Some(id) = self.unname(path) {
+            self.told_deleted(id, path);
+        }
+    }
+
     /// Ends a file if it has no name left; `path` was the last one.
     pub(super) fn told_deleted(&mut self, id: FileId, path: &Path) {
         if let Some(tracked) = self.tracked.get(&id).filter(|tracked| tracked.names.is_empty()) {
             self.lanes[tracked.lane].push(Command::Deleted(id));
             self.known.let_go(tracked.place);
-            // Bounded: what is forgotten here is only not counted.
-            if self.births.len() >= BIRTHS_MAX {
-                self.births.clear();
-            }
-            if tracked.place != Place::default() {
-                self.births.insert((tracked.place.device, tracked.place.inode), tracked.place.birth_ns);
-            }
             self.parting.entry(path.into()).or_default().push((id, Arc::clone(&tracked.progress)));
             self.tracked.remove(&id);
         }

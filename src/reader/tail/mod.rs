@@ -341,8 +341,6 @@ impl<D: Disk> Tail<D> {
     async fn read_and_send(&mut self, buffer: &mut Vec<u8>, context: &Context) -> Result<bool, Stop> {
         if let Some(file) = self.held.take() {
             self.open(file, context).await?;
-            // What was remembered is part of the state now.
-            self.past = None;
             if let Some(stream) = self.stream.filter(|_| self.origin.is_none()) {
                 self.set_origin(stream);
             }

@@ -129,10 +129,11 @@ impl Letter {
     /// What the letter is about, however often it is written.
     fn key(&self) -> Vec<u8> {
         let Origin { topic, partition, offset, .. } = &self.origin;
-        match &self.content {
-            Content::Document { id, .. } if !id.is_empty() => id.clone().into_bytes(),
-            _ => format!("{topic}/{partition}/{offset}").into_bytes(),
-        }
+        let id = match &self.content {
+            Content::Document { id, .. } => id,
+            Content::Record { .. } => "",
+        };
+        key_of(id, || place(topic, *partition, *offset))
     }
 
     /// The letter as JSON, its content cut to `keep` bytes if that is given.
@@ -158,6 +159,16 @@ impl Letter {
         };
         serde_json::to_vec(&envelope).expect("text, numbers and JSON that was parsed can be written as JSON")
     }
+}
+
+/// The key of a letter about the document `id`, or, if it has none, about what lies at `place`.
+fn key_of(id: &str, place: impl FnOnce() -> String) -> Vec<u8> {
+    if id.is_empty() { place().into_bytes() } else { id.as_bytes().to_vec() }
+}
+
+/// Where a record lies, in words.
+fn place(topic: &str, partition: i32, offset: u64) -> String {
+    format!("{topic}/{partition}/{offset}")
 }
 
 impl Content {

@@ -113,7 +113,7 @@ impl Summary {
     /// The record that it comes from.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+        super::place(&self.topic, self.partition, self.offset)
     }
 }
 

@@ -13,14 +13,14 @@ use serde::Serialize;
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 use super::{
-    Position, Summary, VERSION, Whole, archive,
+    Position, Summary, VERSION, Whole, archive, key_of,
     reading::{Content, Kind},
     writer::{Mail, Post},
 };
 use crate::{
     batcher::{
         frame::{META_HEADER, VERSION_HEADER},
-        lines::LINES_HEADER,
+        lines::{HASH_HEADER, LINES_HEADER, OFFSET_HEADER, PART_HEADER},
     },
     config::{Config, Target},
     elastic::{
@@ -40,8 +40,7 @@ const KAFKA_LIMIT: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 64;
 
 /// The headers of ours, packed and line by line; docs/wire-format.md has them.
-const HEADERS: [&str; 6] =
-    [VERSION_HEADER, META_HEADER, LINES_HEADER, "logdrive.offset", "logdrive.part", "logdrive.hash"];
+const HEADERS: [&str; 6] = [VERSION_HEADER, META_HEADER, LINES_HEADER, OFFSET_HEADER, PART_HEADER, HASH_HEADER];
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,9 +238,7 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
                 Ok(())
             }
             Err(_) => {
-                let why =
-                    self.post.trouble().map_or_else(|| "kafka says nothing".to_owned(), |error| error.to_string());
-                (self.tell)(position, Fate::NotNow(why));
+                (self.tell)(position, Fate::NotNow(silence(&self.post)));
                 Ok(())
             }
         }
@@ -250,7 +247,12 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
 
 /// The key that the letter was written with.
 fn key(summary: &Summary) -> Vec<u8> {
-    summary.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| summary.origin()).into_bytes()
+    key_of(summary.id.as_deref().unwrap_or_default(), || summary.origin())
+}
+
+/// Why there is no answer, as far as that is known.
+fn silence(post: &Post) -> String {
+    post.trouble().map_or_else(|| "kafka says nothing".to_owned(), |error| error.to_string())
 }
 
 async fn write_note(post: &Post, topic: &Arc<str>, sent: &Sent, outcome: &'static str) -> Result<()> {
@@ -261,7 +263,7 @@ async fn write_note(post: &Post, topic: &Arc<str>, sent: &Sent, outcome: &'stati
     match timeout(KAFKA_LIMIT, post.send(mail)).await {
         Ok(sent) => sent.map_err(|failed| anyhow!(failed.error)),
         Err(_) => {
-            let why = post.trouble().map_or_else(|| "kafka says nothing".to_owned(), |error| error.to_string());
+            let why = silence(post);
             bail!(
                 "that the letter {position} was replayed could not be written down: {why}; replaying it again is harmless"
             )
