@@ -20,15 +20,11 @@ mod error;
 #[cfg(test)]
 mod fault_tests;
 mod greeting;
-mod held;
 mod history;
 mod lag;
-mod many;
 mod partitions;
 mod producer;
-mod progress;
 mod rebalance;
-mod room;
 mod settings;
 mod start;
 mod token;

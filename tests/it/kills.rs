@@ -1,6 +1,7 @@
 //! Exactly once, though the agent and the transfer are killed at random moments.
 //!
-//! `IT_KILLS` (20) and `IT_LINES` (3000 lines in each of 12 files) make it the long form.
+//! `IT_KILLS` (20) and `IT_LINES` (3000 lines in each of 12 files) make it the long form; for the transfer alone,
+//! `IT_TRANSFER_KILLS` (5) and `IT_TRANSFER_LINES` (50000 lines together).
 
 use std::time::Duration;
 
@@ -23,6 +24,25 @@ async fn nothing_is_lost_or_doubled_when_agent_and_transfer_are_each_killed_twen
     let transfers = lives(|| site.transfer(), kills, dice.roll());
     let written = corpus::write(&files, corpus::Pace::over(writing, &files));
     let ((), agent, transfer) = futures::join!(written, agents, transfers);
+
+    settled(&site, &files).await;
+    agent.stop_well().await;
+    transfer.stop_well().await;
+    site.holds_exactly(&files).await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_killed_again_and_again_while_lines_flow_indexes_each_once() {
+    let mut dice = Dice::thrown();
+    let (kills, files) = (number("IT_TRANSFER_KILLS", 5), 10);
+    let lines = number("IT_TRANSFER_LINES", 50_000) as usize / files;
+    let mut site = Site::new("killed-transfer").await;
+    site.forget_dead_members_soon();
+    let files = corpus::files(&site.logs(), 41, files, lines);
+    let agent = site.agent();
+    let writing = Duration::from_millis(1000 * kills);
+    let written = corpus::write(&files, corpus::Pace::over(writing, &files));
+    let ((), transfer) = futures::join!(written, lives(|| site.transfer(), kills, dice.roll()));
 
     settled(&site, &files).await;
     agent.stop_well().await;

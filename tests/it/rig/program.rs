@@ -33,6 +33,15 @@ impl Program {
         Self::spawn(site, subcommand, command)
     }
 
+    /// Starts it with one more setting, given by the environment, if there is a value for it.
+    pub fn start_with(site: &Site, subcommand: &str, variable: &str, value: Option<&str>) -> Self {
+        let mut command = site.command(subcommand);
+        if let Some(value) = value {
+            command.env(variable, value);
+        }
+        Self::spawn(site, subcommand, command)
+    }
+
     /// Starts it so that file modes hold for it, even if the tester is root.
     pub fn without_superpowers(site: &Site, subcommand: &str) -> Self {
         let plain = site.command(subcommand);

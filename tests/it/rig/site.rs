@@ -139,6 +139,11 @@ impl Site {
         Program::start(self, "transfer", &[])
     }
 
+    /// Starts `logdrive transfer`, as the member of its group that is called `name`, or as one without a name.
+    pub fn transfer_named(&self, name: Option<&str>) -> Program {
+        Program::start_with(self, "transfer", "LOGDRIVE_TRANSFER__MEMBER", name)
+    }
+
     /// Starts `logdrive up` on some files or globs.
     pub fn up(&self, patterns: &[&str]) -> Program {
         Program::start(self, "up", patterns)
@@ -155,7 +160,10 @@ impl Site {
     pub fn command(&self, subcommand: &str) -> Command {
         let config = self.dir.join("logdrive.toml");
         let text = toml::to_string(&self.config).expect("a table can be written");
-        std::fs::write(&config, text).expect("the target directory can be written");
+        // Whole at each moment, for a program that was just started may be reading it.
+        let draft = config.with_extension("toml.new");
+        std::fs::write(&draft, text).expect("the target directory can be written");
+        std::fs::rename(&draft, &config).expect("the target directory can be written");
         // However the tests end, no program stays behind.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_logdrive")]);

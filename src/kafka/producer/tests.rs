@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::{self, Receiver};
 
-use super::{Delivered, KafkaError, Outgoing, Producer, Settings};
+use crate::kafka::{Delivered, KafkaError, Outgoing, Producer, Settings};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 

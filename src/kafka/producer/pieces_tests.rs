@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::{self, Receiver};
 
-use super::{Delivered, KafkaError, Outgoing, Producer, Settings};
+use crate::kafka::{Delivered, KafkaError, Outgoing, Producer, Settings};
 use crate::record::{Piece, Pieces};
 
 const LIMIT: Duration = Duration::from_secs(60);
