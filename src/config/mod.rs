@@ -25,7 +25,7 @@ use serde::Deserialize;
 pub use agent::{Agent, Encoding, Task};
 pub use problem::ConfigError;
 pub use rate::Rate;
-pub use transfer::{Target, Transfer};
+pub use transfer::{Ids, Target, Transfer};
 
 use crate::{document, elastic, embedded, kafka};
 

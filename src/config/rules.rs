@@ -248,6 +248,10 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
             );
         }
     }
+    if !(1..=ROUTES_MAX).contains(&transfer.routes_max) {
+        let what = format!("transfer.routes_max is {}", transfer.routes_max);
+        broken.add("transfer.routes_max", what, "write a number from 1 to 10000; the default is 100");
+    }
     topic(&transfer.dead_letter_topic, "transfer.dead_letter_topic", broken);
     for (index, name) in transfer.topics.iter().enumerate() {
         let path = format!("transfer.topics.{index}");
@@ -260,6 +264,9 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
         }
     }
 }
+
+/// More indices than this no cluster wants from one program.
+const ROUTES_MAX: usize = 10_000;
 
 fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
     if bytes > IN_FLIGHT_MAX {

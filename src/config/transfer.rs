@@ -7,7 +7,7 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::Deserialize;
 
 use super::DRAIN_TIMEOUT;
-use crate::kafka::StartFrom;
+use crate::{document, kafka::StartFrom};
 
 /// Where lines go when neither `index` nor `data_stream` is set.
 const INDEX: &str = "logs-{topic}-%Y.%m.%d";
@@ -24,10 +24,15 @@ pub struct Transfer {
     pub member: Option<String>,
     /// Where to begin in a partition that is new to the group.
     pub start_from: StartFrom,
-    /// The index of a line, from `{topic}` and the line's time; not together with `data_stream`.
+    /// The index of a line, from `{topic}`, `{task}`, fields and the line's time; not together with `data_stream`.
     pub index: Option<String>,
-    /// The data stream of a line, from `{topic}`; not together with `index`.
+    /// The data stream of a line, made in the same way; not together with `index`.
     pub data_stream: Option<String>,
+    /// How many different combinations of values the fields in `index` or `data_stream` may have in one process;
+    /// documents with others share one index.
+    pub routes_max: usize,
+    /// Whose are the documents' ids.
+    pub ids: Ids,
     /// Where documents and records go that can't be indexed, with the reason.
     pub dead_letter_topic: String,
     /// How many threads make documents: 1 to 64; none means one a core.
@@ -37,6 +42,17 @@ pub struct Transfer {
     /// How long a stop may take to finish what is under way; what is not finished then is consumed again.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
+}
+
+/// Where the `_id` of a document is from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Ids {
+    /// From where its line began and what it was: what is sent twice is there once.
+    #[default]
+    Deterministic,
+    /// From the server, which is cheaper: what is sent twice is there twice.
+    Auto,
 }
 
 /// What lines are indexed into, as the template that the configuration has.
@@ -69,6 +85,8 @@ impl Default for Transfer {
             start_from: StartFrom::default(),
             index: None,
             data_stream: None,
+            routes_max: document::index_name::ROUTES_MAX,
+            ids: Ids::default(),
             dead_letter_topic: "logdrive-dead-letter".to_owned(),
             workers: None,
             in_flight_bytes_max: ByteSize::mib(32),

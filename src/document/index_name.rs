@@ -1,7 +1,8 @@
-//! The name of the index or data stream that a document goes to, made from its topic, its task and its day.
+//! The name of the index or data stream that a document goes to, made from its topic, its task, its fields and its day.
 //!
-//! A template is text with `{topic}`, `{task}`, `%Y`, `%m`, `%d`, `%H`, `%j` (day of the year) and `%%`; times are
-//! in UTC, so that a name doesn't depend on where the transfer runs.
+//! A template is text with `{topic}`, `{task}`, `{[a.field]}`, `%Y`, `%m`, `%d`, `%H`, `%j` (day of the year) and `%%`; times are
+//! in UTC, so that a name doesn't depend on where the transfer runs. One with a field begins with text of its own, so that no
+//! document decides alone where it goes.
 //!
 //! What is made of it is a name that Elasticsearch and OpenSearch take ("Create index API", path parameters: lower
 //! case; none of `\ / * ? " < > |`, blank, `,` and `#`, nor `:`; not beginning with `-`, `_` or `+`; not `.` or `..`;
@@ -10,6 +11,8 @@
 
 use jiff::Timestamp;
 use thiserror::Error;
+
+use super::routes::Routes;
 
 /// The most bytes that a name may have.
 const BYTES_MAX: usize = 255;
@@ -21,8 +24,15 @@ pub enum TemplateError {
     #[error("the index name template {0:?} makes an empty name: write one such as \"logs-{{topic}}-%Y.%m.%d\"")]
     Empty(String),
     /// A brace with something else in it.
-    #[error("the index name template has {0:?}, which means nothing: use {{topic}} or {{task}}")]
+    #[error(
+        "the index name template has {0:?}, which means nothing: use {{topic}}, {{task}} or a field, {{[labels.service]}}"
+    )]
     Name(String),
+    /// A field before any text.
+    #[error(
+        "the index name template {0:?} has a field and no fixed beginning: write one such as \"logs-{{[labels.service]}}\""
+    )]
+    Prefix(String),
     /// A percent sign with something else behind it.
     #[error(
         "the index name template has \"%{0}\", which means nothing: use %Y, %m, %d, %H, %j, or %% for a percent sign"
@@ -36,14 +46,20 @@ pub struct IndexName {
     pieces: Vec<Piece>,
     /// How long a name holds, in seconds: an hour if the hour is in it, else a day.
     period: i64,
+    routes: Routes,
     last: Last,
 }
+
+/// How many different combinations of values fields have in names by default, in one process.
+pub const ROUTES_MAX: usize = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
     Topic,
     Task,
+    /// A field of the document, by its number.
+    Field(usize),
     /// Year, month, day, hour or day of the year, by its letter.
     Time(char),
 }
@@ -63,29 +79,39 @@ impl IndexName {
     /// # Errors
     /// If it has a placeholder that doesn't exist, or could make an empty name.
     pub fn parse(template: &str) -> Result<Self, TemplateError> {
-        let pieces = pieces(template)?;
+        Self::with_routes(template, ROUTES_MAX)
+    }
+
+    /// As [`IndexName::parse`], for so many combinations of values of fields. Copies of it count them together.
+    ///
+    /// # Errors
+    /// As [`IndexName::parse`].
+    pub fn with_routes(template: &str, routes_max: usize) -> Result<Self, TemplateError> {
+        let mut routes = Routes::new(routes_max);
+        let pieces = pieces(template, &mut routes)?;
+        let has_prefix = matches!(pieces.first(), Some(Piece::Text(text)) if !clean(text).is_empty());
+        if !routes.is_empty() && !has_prefix {
+            return Err(TemplateError::Prefix(template.to_owned()));
+        }
         let is_empty = |piece: &Piece| matches!(piece, Piece::Text(text) if clean(text).is_empty());
         if pieces.iter().all(is_empty) {
             return Err(TemplateError::Empty(template.to_owned()));
         }
         let period = if pieces.contains(&Piece::Time('H')) { 3_600 } else { 86_400 };
-        Ok(Self { pieces, period, last: Last::default() })
+        Ok(Self { pieces, period, routes, last: Last::default() })
     }
 
-    /// The name for a document. Cheap if topic, task and day are those of the call before.
-    pub fn name(&mut self, topic: &str, task: &str, time: Timestamp) -> &str {
+    /// The name for a document, which is given as JSON. Cheap if topic, task and day are those of the call before; of a template
+    /// with fields, if their values are, too.
+    pub fn name(&mut self, topic: &str, task: &str, time: Timestamp, document: &[u8]) -> &str {
         let period = time.as_second().div_euclid(self.period);
+        let is_other = self.routes.look(document);
         let last = &self.last;
-        if last.period != Some(period) || last.topic != topic || last.task != task {
+        if is_other || last.period != Some(period) || last.topic != topic || last.task != task {
             let name = self.make(topic, task, time);
             self.last = Last { period: Some(period), topic: topic.to_owned(), task: task.to_owned(), name };
         }
         &self.last.name
-    }
-
-    /// Appends the name for a document, as [`IndexName::name`].
-    pub fn write(&mut self, topic: &str, task: &str, time: Timestamp, out: &mut String) {
-        out.push_str(self.name(topic, task, time));
     }
 
     /// A pattern with `*` that every name fits, for an index template: `logs-*`.
@@ -111,6 +137,7 @@ impl IndexName {
                 Piece::Text(text) => name.push_str(text),
                 Piece::Topic => name.push_str(topic),
                 Piece::Task => name.push_str(task),
+                Piece::Field(number) => name.push_str(self.routes.value(*number)),
                 Piece::Time('Y') => name.push_str(&format!("{:04}", time.year())),
                 Piece::Time('m') => name.push_str(&format!("{:02}", time.month())),
                 Piece::Time('d') => name.push_str(&format!("{:02}", time.day())),
@@ -124,7 +151,7 @@ impl IndexName {
     }
 }
 
-fn pieces(template: &str) -> Result<Vec<Piece>, TemplateError> {
+fn pieces(template: &str, routes: &mut Routes) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = template.chars();
@@ -143,7 +170,10 @@ fn pieces(template: &str) -> Result<Vec<Piece>, TemplateError> {
                 let (piece, behind) = match (behind.strip_prefix("topic}"), behind.strip_prefix("task}")) {
                     (Some(behind), _) => (Piece::Topic, behind),
                     (_, Some(behind)) => (Piece::Task, behind),
-                    _ => return Err(TemplateError::Name(unknown(behind))),
+                    _ => match field(behind) {
+                        Some((name, behind)) => (Piece::Field(routes.add(name)), behind),
+                        None => return Err(TemplateError::Name(unknown(behind))),
+                    },
                 };
                 rest = behind.chars();
                 piece
@@ -162,6 +192,13 @@ fn pieces(template: &str) -> Result<Vec<Piece>, TemplateError> {
         pieces.push(Piece::Text(text));
     }
     Ok(pieces)
+}
+
+/// The field of the placeholder that begins with a brace before `behind`, and what comes behind it.
+fn field(behind: &str) -> Option<(&str, &str)> {
+    let (name, behind) = behind.strip_prefix('[')?.split_once("]}")?;
+    let is_name = !name.split('.').any(|part| part.trim().is_empty()) && !name.contains(['[', ']', '{', '}']);
+    is_name.then_some((name, behind))
 }
 
 /// The placeholder that begins with a brace before `behind`, as it was written.
@@ -193,7 +230,7 @@ mod tests {
 
     fn name(template: &str, topic: &str) -> String {
         let time = "2024-02-03T23:59:59Z".parse().expect("a time");
-        IndexName::parse(template).expect("a template").name(topic, "Web", time).to_owned()
+        IndexName::parse(template).expect("a template").name(topic, "Web", time, b"{}").to_owned()
     }
 
     #[test]
@@ -227,11 +264,37 @@ mod tests {
     fn the_name_changes_with_the_day_the_topic_and_the_task_and_back() {
         let mut names = IndexName::parse("{topic}-{task}-%d").expect("a template");
         let day = |day: i64| jiff::Timestamp::from_second(day * 86_400).expect("a time");
-        assert_eq!(names.name("a", "x", day(0)), "a-x-01");
-        assert_eq!(names.name("a", "x", day(1)), "a-x-02");
-        assert_eq!(names.name("b", "x", day(1)), "b-x-02");
-        assert_eq!(names.name("b", "y", day(1)), "b-y-02");
-        assert_eq!(names.name("a", "x", day(0)), "a-x-01");
+        assert_eq!(names.name("a", "x", day(0), b"{}"), "a-x-01");
+        assert_eq!(names.name("a", "x", day(1), b"{}"), "a-x-02");
+        assert_eq!(names.name("b", "x", day(1), b"{}"), "b-x-02");
+        assert_eq!(names.name("b", "y", day(1), b"{}"), "b-y-02");
+        assert_eq!(names.name("a", "x", day(0), b"{}"), "a-x-01");
+    }
+
+    #[test]
+    fn a_field_of_the_document_is_a_part_of_the_name_behind_a_fixed_beginning() {
+        let mut names = IndexName::with_routes("logs-{[labels.service]}-{topic}-%d", 2).expect("a template");
+        let mut name =
+            |document: &str| names.name("t", "", jiff::Timestamp::UNIX_EPOCH, document.as_bytes()).to_owned();
+        let table = [
+            (r#"{"labels":{"service":"API /v2"}}"#, "logs-api--v2-t-01"),
+            (r#"{"labels.service":"web"}"#, "logs-web-t-01"),
+            (r#"{"labels.service":"more"}"#, "logs-other-t-01"),
+            (r#"{"labels.service":{"a":1}}"#, "logs-other-t-01"),
+            (r#"{}"#, "logs-other-t-01"),
+            (r#"{"labels.service":"API /v2"}"#, "logs-api--v2-t-01"),
+        ];
+        for (document, expected) in table {
+            assert_eq!(name(document), expected, "{document}");
+        }
+        let pattern = IndexName::parse("logs-{[a]}-{[b.c]}").expect("a template").pattern();
+        assert_eq!(pattern, "logs-*-*");
+        for template in ["{[a]}", "{topic}-{[a]}", "-{[a]}"] {
+            assert_eq!(IndexName::parse(template).err(), Some(TemplateError::Prefix(template.to_owned())));
+        }
+        for template in ["a-{[]}", "a-{[b}", "a-{[b..c]}", "a-{[b]"] {
+            assert!(matches!(IndexName::parse(template), Err(TemplateError::Name(_))), "{template}");
+        }
     }
 
     #[test]

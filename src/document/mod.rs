@@ -53,6 +53,7 @@ pub mod index_name;
 pub mod json;
 pub mod level;
 mod names;
+mod routes;
 mod rules;
 mod settings;
 mod tags;

@@ -71,6 +71,7 @@ metrics! {
     // Into the store.
     DOCUMENTS = Metric::counter("logdrive_documents_total", &["outcome"], "Documents by outcome: created, duplicate, retried, dead_lettered, skipped.");
     TAGGED_DOCUMENTS = Metric::counter("logdrive_tagged_documents_total", &["tag"], "Documents of lines that something was wrong with, by the tag that they carry.");
+    REROUTED_DOCUMENTS = Metric::counter("logdrive_rerouted_documents_total", &["reason"], "Documents whose index name has `other` in the place of a field: no_field, or too_many different values.");
     BULK_SECONDS = Metric::histogram("logdrive_bulk_seconds", &[], SECONDS, "How long a bulk request or a commit took.");
     BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
     BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");

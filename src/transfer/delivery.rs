@@ -6,6 +6,7 @@
 //! | there already | done, counted as a duplicate |
 //! | too busy (429) | sent again after a while, with the others of its kind; fewer requests are under way |
 //! | not this index (blocked, closed, missing, not permitted, no shard) | held for the index: see [`Stopped`] |
+//! | that new fields of it and of others were in each other's way | sent again, [`RACES_MAX`] times at most |
 //! | never (any other 4xx) | a dead letter; done when Kafka has it |
 //! | nothing (no connection, no answer, a refusal of the whole request) | the whole parcel is sent again after a while |
 //!
@@ -43,6 +44,9 @@ use crate::{
 const PROBES_MAX: usize = 2;
 /// Parcels whose dead letters are being written; when there are so many, nothing more is sent until Kafka has some.
 const WRITING_MAX: usize = 8;
+/// So often a parcel is sent again for documents with new fields that others made at the same moment with another type. Once
+/// does, unless it meets the next; and one that is in its own way is refused like this for ever.
+const RACES_MAX: u8 = 5;
 /// How long the task sleeps at most when nothing happens.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -299,11 +303,15 @@ impl Delivery {
     /// Leaves in the parcel what has to be sent again, and writes letters for what is refused.
     fn sort(&self, parcel: &mut Parcel, outcomes: Outcomes) -> Again {
         self.meters.created.increment(outcomes.created() as u64);
-        let (mut again, mut kept) = (Again::default(), Vec::new());
+        let (mut again, mut kept, mut has_raced) = (Again::default(), Vec::new(), false);
         for (item, outcome) in outcomes.others {
             match outcome {
                 Outcome::Duplicate => self.meters.duplicates.increment(1),
-                Outcome::Refused(reason) => {
+                Outcome::Raced(_) if parcel.races < RACES_MAX => {
+                    has_raced = true;
+                    kept.push(item);
+                }
+                Outcome::Refused(reason) | Outcome::Raced(reason) => {
                     let letter = Letter::for_document(parcel, item, *reason);
                     parcel.letters.push(letter);
                 }
@@ -319,6 +327,7 @@ impl Delivery {
                 Outcome::Untold => kept.push(item),
             }
         }
+        parcel.races += u8::from(has_raced);
         if kept.len() < parcel.body.len() {
             parcel.backoff.reset();
         }

@@ -39,6 +39,8 @@ struct World {
     /// Of so many items, the first is too much each time that it comes, until it came so often.
     busy: Option<(usize, usize)>,
     seen: BTreeMap<String, usize>,
+    /// The document whose new field is always in the way of another's.
+    raced: Option<usize>,
     /// Requests that are larger than this are too much.
     bytes_max: Option<usize>,
     /// What is said to every request.
@@ -53,6 +55,11 @@ impl World {
         *self.came.entry(index.to_owned()).or_default() += 1;
         if self.blocked.contains(index) {
             return told(403, "cluster_block_exception");
+        }
+        if self.raced.is_some_and(|n| document["n"] == n) {
+            let reason = "mapper [a] cannot be changed from type [long] to [float]";
+            let kind = "illegal_argument_exception";
+            return json!({ "create": { "status": 400, "error": { "type": kind, "reason": reason } } });
         }
         if document["wrong"] == true {
             return told(400, "document_parsing_exception");
@@ -269,6 +276,24 @@ async fn wrong_items_busy_ones_and_good_ones_in_one_body_each_have_their_own_way
     assert_eq!(bench.has("wrong"), 500);
     assert_eq!(bench.world.lock().expect("no test panics with it").duplicates, 0);
     assert!(bench.health.is_ready(), "a document that is refused is no trouble");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_whose_new_field_meets_others_is_sent_again_until_it_is_taken_or_a_dead_letter() {
+    let mut bench = start(1 << 20).await;
+    bench.set(|world| world.raced = Some(3));
+    bench.send(&["a"], 10).await;
+    bench
+        .until("it came a second time", |bench| bench.world.lock().expect("no panic").came.get("a") >= Some(&12))
+        .await;
+    bench.set(|world| world.raced = None);
+    bench.settled(1).await;
+    assert_eq!(bench.has("a"), 10);
+    bench.set(|world| world.raced = Some(17));
+    bench.send(&["b"], 10).await;
+    bench.settled(1).await;
+    let came = bench.world.lock().expect("no test panics with it").came["b"];
+    assert_eq!((bench.has("b"), came), (9, 10 + 5), "it is a dead letter in the end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
         Target::Index(template) => (false, template),
         Target::DataStream(template) => (true, template),
     };
-    let index = IndexName::parse(&template)?;
+    let index = IndexName::with_routes(&template, settings.routes_max)?;
     let (kafka_health, store_health) = (health.part("kafka"), health.part("elasticsearch"));
     let client = elastic::Client::new(&config.elasticsearch)?;
     let pattern = config.elasticsearch.manage_template.then(|| index.pattern());
@@ -106,7 +106,8 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     for number in 0..workers {
         let outlets = worker::Outlets { parcels: parcels.clone(), settled: settled.clone() };
         let builder = Builder::new(&config.document);
-        let worker = Worker::new(builder, index.clone(), Arc::clone(&sender), budget.clone(), outlets);
+        let target = worker::Naming { index: index.clone(), ids: settings.ids };
+        let worker = Worker::new(builder, target, Arc::clone(&sender), budget.clone(), outlets);
         worker.start(number, Arc::clone(&jobs_out)).context("a worker's thread can't be started")?;
     }
     drop((parcels, jobs_out));

@@ -92,13 +92,15 @@ pub(super) struct Parcel {
     pub(super) permit: Permit,
     /// How long it waits before it is sent again.
     pub(super) backoff: Backoff,
+    /// How often it was sent again for documents whose new fields were in the way of others'.
+    pub(super) races: u8,
 }
 
 impl Parcel {
     pub(super) fn new(body: Body, permit: Permit) -> Self {
         let (items, origins, places, letters, stretches) = Default::default();
         let backoff = Backoff::default();
-        Self { body, items, origins, places, letters, letter_bytes: 0, stretches, permit, backoff }
+        Self { body, items, origins, places, letters, letter_bytes: 0, stretches, permit, backoff, races: 0 }
     }
 
     /// What is packed next is of the record at `origin`, which is in `stretch`.
@@ -133,6 +135,7 @@ impl Parcel {
         let permit = self.permit.split(body.bytes_len());
         let mut part = Parcel::new(body, permit);
         part.backoff = self.backoff.clone();
+        part.races = self.races;
         let mut last = None;
         for item in taken {
             let origin = self.items[*item];

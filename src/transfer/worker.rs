@@ -26,6 +26,7 @@ use crate::{
         frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
         lines::{self, LINES_HEADER, Line},
     },
+    config::Ids,
     document::{Builder, Built, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
@@ -46,6 +47,12 @@ pub(super) struct Outlets {
     pub(super) settled: Sender<Arc<Stretch>>,
 }
 
+/// How documents are named in the store.
+pub(super) struct Naming {
+    pub(super) index: IndexName,
+    pub(super) ids: Ids,
+}
+
 /// Makes parcels of jobs.
 pub(super) struct Worker {
     builder: Builder,
@@ -62,12 +69,12 @@ struct Over;
 impl Worker {
     pub(super) fn new(
         builder: Builder,
-        index: IndexName,
+        naming: Naming,
         sender: Arc<bulk::Sender>,
         budget: Budget,
         outlets: Outlets,
     ) -> Self {
-        Self { builder, text: Vec::new(), document: Vec::new(), packer: Packer::new(index, sender, budget, outlets) }
+        Self { builder, text: Vec::new(), document: Vec::new(), packer: Packer::new(naming, sender, budget, outlets) }
     }
 
     /// Starts the worker's thread, which ends when the jobs do. To be called within a runtime.
@@ -211,7 +218,7 @@ fn reason_type(error: &FrameError) -> &'static str {
 
 /// Puts documents into the open parcel, and sends it off when it is full.
 struct Packer {
-    index: IndexName,
+    naming: Naming,
     sender: Arc<bulk::Sender>,
     budget: Budget,
     outlets: Outlets,
@@ -225,9 +232,9 @@ struct Packer {
 }
 
 impl Packer {
-    fn new(index: IndexName, sender: Arc<bulk::Sender>, budget: Budget, outlets: Outlets) -> Self {
+    fn new(naming: Naming, sender: Arc<bulk::Sender>, budget: Budget, outlets: Outlets) -> Self {
         Self {
-            index,
+            naming,
             sender,
             budget,
             outlets,
@@ -254,10 +261,11 @@ impl Packer {
         };
         self.open()?;
         let Some(parcel) = &mut self.open else { return Err(Over) };
-        let index = self.index.name(topic, task, built.time);
+        let index = self.naming.index.name(topic, task, built.time, json);
         let id = built.id.text();
         let id = std::str::from_utf8(&id).expect("base64 is ASCII");
-        parcel.body.push(index, Some(id), |out| out.extend_from_slice(json));
+        let id = (self.naming.ids == Ids::Deterministic).then_some(id);
+        parcel.body.push(index, id, |out| out.extend_from_slice(json));
         parcel.items.push(parcel.origins.len() as u32 - 1);
         if parcel.body.is_full() { self.send_off() } else { Ok(()) }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Budget, Builder, IndexName, Job, Outlets, Parcel, Record, Stretch, Worker, bulk, frame};
+use super::{Budget, Builder, Ids, IndexName, Job, Naming, Outlets, Parcel, Record, Stretch, Worker, bulk, frame};
 use crate::{
     batcher::{
         self,
@@ -42,7 +42,8 @@ fn start(settings: &elastic::Settings) -> Bench {
     let outlets = Outlets { parcels: parcels_in, settled: settled_in };
     let index = IndexName::parse("logs-{topic}-%Y.%m.%d").expect("a template");
     let builder = Builder::new(&document::Settings::default());
-    let worker = Worker::new(builder, index, sender, budget.clone(), outlets);
+    let naming = Naming { index, ids: Ids::default() };
+    let worker = Worker::new(builder, naming, sender, budget.clone(), outlets);
     worker.start(0, Arc::new(Mutex::new(jobs_out))).expect("a thread");
     Bench { jobs, parcels, settled, budget }
 }

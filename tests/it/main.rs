@@ -5,9 +5,11 @@ mod rig;
 
 mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
+mod elastic_kinds; // new fields with values of all kinds, and names that clash
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
-mod elastic_tls; // TLS, credentials, a server that is down
+mod elastic_tls;
+mod elastic_twice; // records that are read again, across midnight and a rollover; routes by field; ids of the server
 mod files; // files that rotate, shrink, vanish and come back
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back

@@ -29,6 +29,9 @@ pub enum Outcome {
     /// Not now. The document is not at fault: the servers are overloaded, a disk is full, an index is closed or
     /// missing, a privilege is lacking. To be sent again.
     Again(Box<Reason>),
+    /// It came with a field that others made with another type at the same moment. Sent again, it is measured by what the
+    /// field is by then: taken, mostly, or refused for good.
+    Raced(Box<Reason>),
     /// This document will never be taken.
     Refused(Box<Reason>),
     /// Nothing is known of it, for the request failed. To be sent again.
@@ -152,8 +155,22 @@ impl Outcome {
     pub(super) fn of(reason: Box<Reason>) -> Self {
         let Reason { status, kind, .. } = &*reason;
         let is_refused = matches!(status, 400..500) && !is_temporary(*status) && !is_circumstance(*status, kind);
-        if is_refused { Outcome::Refused(reason) } else { Outcome::Again(reason) }
+        match is_refused {
+            true if is_race(&reason) => Outcome::Raced(reason),
+            true => Outcome::Refused(reason),
+            false => Outcome::Again(reason),
+        }
     }
+}
+
+/// Whether new fields of this document and of another were in each other's way: neither is at fault. A document of its own kind
+/// that does not fit is told of by another name (`mapper_parsing_exception`, `document_parsing_exception`).
+fn is_race(reason: &Reason) -> bool {
+    reason.kind == "illegal_argument_exception"
+        && (reason.text.contains("cannot be changed from type")
+            || reason.text.contains("can't merge a non object mapping")
+            || reason.text.contains("can't merge a non-object mapping")
+            || reason.text.contains("can't merge an object mapping"))
 }
 
 /// Whether an item was turned away for the state of the cluster and not for what is in it.
@@ -270,6 +287,21 @@ mod tests {
         for (status, kind) in [(400, "document_parsing_exception"), (400, "illegal_argument_exception"), (413, "")] {
             assert!(matches!(item(status, kind), Some(Outcome::Refused(_))), "{status} {kind}");
         }
+    }
+
+    #[test]
+    fn a_race_of_new_fields_is_told_from_a_document_that_does_not_fit() {
+        let of = |kind: &str, text: &str| {
+            Outcome::of(Box::new(Reason { status: 400, kind: kind.to_owned(), text: text.to_owned() }))
+        };
+        for text in [
+            "mapper [a] cannot be changed from type [long] to [float]",
+            "can't merge a non object mapping [a] with an object mapping",
+        ] {
+            assert!(matches!(of("illegal_argument_exception", text), Outcome::Raced(_)), "{text}");
+            assert!(matches!(of("mapper_parsing_exception", text), Outcome::Refused(_)), "{text}");
+        }
+        assert!(matches!(of("illegal_argument_exception", "Limit of total fields"), Outcome::Refused(_)));
     }
 
     #[test]

@@ -187,11 +187,13 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
                 None => done.push((sent, "created", Fate::Created)),
                 Some(Outcome::Duplicate) => done.push((sent, "duplicate", Fate::Present)),
                 Some(Outcome::Refused(reason)) => (self.tell)(sent.position, Fate::Refused(reason.to_string())),
-                Some(Outcome::Again(reason)) if is_last => (self.tell)(sent.position, Fate::NotNow(reason.to_string())),
+                Some(Outcome::Again(reason) | Outcome::Raced(reason)) if is_last => {
+                    (self.tell)(sent.position, Fate::NotNow(reason.to_string()))
+                }
                 Some(Outcome::Untold) if is_last => {
                     (self.tell)(sent.position, Fate::NotNow("the request failed".to_owned()));
                 }
-                Some(Outcome::Again(_) | Outcome::Untold) => left.push(item),
+                Some(Outcome::Again(_) | Outcome::Raced(_) | Outcome::Untold) => left.push(item),
             }
         }
         self.note(done).await?;
