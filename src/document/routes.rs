@@ -112,21 +112,21 @@ impl Routes {
 
     /// The value, as it is in the document that was looked at, of the field with this number.
     pub(super) fn value(&self, number: usize) -> &str {
-        if self.fate == Fate::TooMany {
-            return OTHER;
-        }
+        if self.fate == Fate::TooMany { OTHER } else { self.own_value(number) }
+    }
+
+    fn own_value(&self, number: usize) -> &str {
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
         &self.text[start..self.ends[number]]
     }
 
     /// Whether the values at hand are among those that may be, or may become one of them.
     fn is_taken(&mut self) -> bool {
-        let key = (0..self.fields.len()).map(|number| {
-            let start = if number == 0 { 0 } else { self.ends[number - 1] };
-            &self.text[start..self.ends[number]]
-        });
-        let key = key.collect::<Vec<_>>().join("\0");
-        if self.known.contains(&key) {
+        let values: Vec<&str> = (0..self.fields.len()).map(|number| self.own_value(number)).collect();
+        // That is where those beyond the limit go, too.
+        let is_nothing = values.iter().all(|value| *value == OTHER);
+        let key = values.join("\0");
+        if is_nothing || self.known.contains(&key) {
             return true;
         }
         let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use super::{OTHER, Routes};
+    use super::{Fate, OTHER, Routes};
 
     #[test]
     fn a_value_counts_once_for_all_copies_and_beyond_the_limit_others_stand_together() {
@@ -157,6 +157,8 @@ mod tests {
         assert_eq!(routes.value(0), OTHER);
         assert!(!routes.look(br#"{"a.b":"z"}"#));
         assert_eq!(routes.value(0), OTHER);
+        assert!(routes.look(b"{}"));
+        assert_eq!((routes.value(0), routes.fate), (OTHER, Fate::Missing));
         assert!(routes.look(br#"{"a.b":"2"}"#));
         assert_eq!(routes.value(0), "2");
     }

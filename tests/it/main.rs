@@ -8,6 +8,7 @@ mod dead_letters; // documents that can't be indexed
 mod elastic_kinds; // new fields with values of all kinds, and names that clash
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
+mod elastic_security; // a real node that says 401, 403 and 413
 mod elastic_tls;
 mod elastic_twice; // records that are read again, across midnight and a rollover; routes by field; ids of the server
 mod files; // files that rotate, shrink, vanish and come back

@@ -5,6 +5,8 @@
 #   ES_DATA_DIR    this node's data, config, logs, pid file (default under XDG_STATE_HOME)
 #   ES_HEAP        JVM heap (1g);  ES_JAVA_HOME  the JDK to use (else the first fitting one found)
 #   ES_WRITE_QUEUE thread_pool.write.queue_size;  ES_EXTRA_YML  more lines for the settings file
+#   ES_SECURITY    a directory with users, users_roles and roles.yml of a file realm: turns security on (es8)
+#   ES_USER        name:password of a user who may ask for the cluster's health, with ES_SECURITY
 #   ES_EXTRA_JAVA_OPTS  more JVM options;  ES_START_TIMEOUT  seconds to wait (120)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

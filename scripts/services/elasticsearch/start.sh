@@ -3,7 +3,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 say() { echo "elasticsearch: $*" >&2; }
 why() { grep -vE '^[[:space:]]+at |^$|\]\[INFO ' "$ES_DATA_DIR/logs/startup.out" | cut -c1-400 | tail -n 12 >&2; }
-healthy() { curl -sf -m 5 "$url/_cluster/health?wait_for_status=yellow&timeout=3s" 2>/dev/null | grep -qE '"status":"(yellow|green)"'; }
+healthy() { curl -sf -m 5 ${ES_USER:+-u "$ES_USER"} "$url/_cluster/health?wait_for_status=yellow&timeout=3s" 2>/dev/null | grep -qE '"status":"(yellow|green)"'; }
 
 exec 9>"$ES_DATA_DIR/run/start.lock"
 flock 9                                     # two callers at once: the second finds the first's node
@@ -85,10 +85,12 @@ sed -i -E '/Xlog:gc|HeapDump|ErrorFile/d' "$conf/jvm.options"      # no gc logs 
   echo "transport.port: $ES_TRANSPORT_PORT"
   echo "discovery.type: single-node"
   echo "cluster.routing.allocation.disk.threshold_enabled: false"
-  case $ES_FLAVOR in es8) echo "xpack.security.enabled: false" ;; esac
+  case $ES_FLAVOR in es8) [ -n "${ES_SECURITY:-}" ] && echo "xpack.security.enabled: true" || echo "xpack.security.enabled: false" ;; esac
   [ -z "${ES_WRITE_QUEUE:-}" ] || echo "thread_pool.write.queue_size: $ES_WRITE_QUEUE"
   [ -z "${ES_EXTRA_YML:-}" ] || printf '%b\n' "$ES_EXTRA_YML"
 } >"$conf/$es_bin.yml"
+
+[ -z "${ES_SECURITY:-}" ] || cp "$ES_SECURITY"/{users,users_roles,roles.yml} "$conf/"
 
 # --- the server refuses uid 0 -----------------------------------------------------------------------
 # As root: a user namespace that shows uid 1000 (files stay root's), else another user through setpriv.

@@ -140,6 +140,13 @@ impl SearchServer {
         run("elasticsearch/start.sh", &[], &self.environment);
     }
 
+    /// Writes a file of its configuration anew, of those that it looks at while it runs.
+    pub fn set_config(&self, name: &str, text: &str) {
+        let data = self.environment.iter().find(|(key, _)| *key == "ES_DATA_DIR").map(|(_, value)| value);
+        let file = Path::new(data.expect("it is set")).join("config").join(name);
+        std::fs::write(file, text).expect("the node's configuration can be written");
+    }
+
     /// Ends it and removes its data.
     pub fn remove(self) {
         run("elasticsearch/stop.sh", &["--kill", "--wipe"], &self.environment);
