@@ -14,6 +14,7 @@
 
 mod access;
 mod admin;
+mod anew;
 mod aside;
 mod consumer;
 mod error;
@@ -38,7 +39,7 @@ pub use consumer::{Committer, Consumer, Event, Membership, Record};
 pub use error::KafkaError;
 pub use history::{Extent, Past, Reach, newest, within};
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
-pub use rebalance::{Assignment, AssignmentId, Release};
+pub use rebalance::{Assignment, AssignmentId, Parting, Release};
 pub use settings::Settings;
 pub use start::StartFrom;
 pub use topics::{Topic, check, describe};

@@ -211,7 +211,9 @@ impl Settings {
         if let Some(member) = membership.member {
             config.set("group.instance.id", member);
         }
-        config.set("auto.offset.reset", membership.start_from.reset());
+        // Where a new group begins is told it when it gets its partitions. An offset that is not there any more says that
+        // records were deleted, and then all that are left are read.
+        config.set("auto.offset.reset", "earliest");
         Ok(config)
     }
 
