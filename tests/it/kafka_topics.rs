@@ -63,7 +63,9 @@ async fn partitions_that_are_added_are_used_and_no_line_is_lost_or_doubled() {
 /// What was acknowledged and not read is gone with the topic that held it, and nothing else is.
 #[tokio::test]
 async fn a_topic_that_is_deleted_and_made_again_under_load_takes_nothing_with_it_but_what_it_held() {
-    let site = Site::new("anew").await;
+    let mut site = Site::new("anew").await;
+    // New partitions are seen sooner than after half a minute.
+    site.set_kafka("topic.metadata.refresh.interval.ms", "2000");
     let files = corpus::files(&site.logs(), 23, 6, 6_000);
     let (agent, transfer) = (site.agent(), site.transfer());
     let written = corpus::write(&files, corpus::Pace::over(Duration::from_secs(12), &files));
