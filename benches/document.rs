@@ -21,6 +21,7 @@ fn source() -> Source<'static> {
         path: Path::new("/var/log/nginx/access.log"),
         host: "web-1.example.org",
         task: "nginx",
+        topic: "",
         read_at: "2024-06-15T10:00:00.123456789Z".parse().expect("a time"),
         form: Form::default(),
     }

@@ -34,6 +34,7 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
         path: Path::new("/var/log/a.log"),
         host: "host",
         task: "task",
+        topic: "",
         read_at: jiff::Timestamp::from_second(1_718_445_600).expect("in range"),
         form: Form { charset, container },
     };

@@ -22,6 +22,7 @@ fuzz_target!(|line: &[u8]| {
             path: Path::new("/var/log/a.log"),
             host: "host",
             task: "task",
+            topic: "",
             read_at: jiff::Timestamp::from_second(1_718_445_600).expect("in range"),
             form: Form::default(),
         };

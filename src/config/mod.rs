@@ -6,6 +6,7 @@
 
 mod agent;
 mod check;
+mod documents;
 mod environment;
 mod load;
 mod problem;

@@ -28,6 +28,7 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
     agent(&config.agent, &mut broken);
     kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
+    super::documents::broken(&config.document, &mut broken);
     if config.elasticsearch.urls.is_empty() {
         broken.add("elasticsearch.urls", "elasticsearch.urls is empty", "write one such as \"http://127.0.0.1:9200\"");
     }
@@ -285,10 +286,10 @@ fn listen(address: &str, path: &str, broken: &mut Broken) {
 
 /// The rules that are broken so far.
 #[derive(Default)]
-struct Broken(Vec<(String, Problem)>);
+pub(super) struct Broken(Vec<(String, Problem)>);
 
 impl Broken {
-    fn add(&mut self, path: &str, what: impl Into<String>, hint: &str) {
+    pub(super) fn add(&mut self, path: &str, what: impl Into<String>, hint: &str) {
         self.0.push((path.to_owned(), Problem::new(None, what).hint(hint)));
     }
 

@@ -300,6 +300,30 @@ fn variables_that_are_not_settings_are_left_alone() {
 }
 
 #[test]
+fn a_rule_for_documents_that_can_not_be_kept_says_why() {
+    let rule = |settings: &str| told(&format!("[[document.rules]]\n{settings}\n"));
+    let table = [
+        ("json_target = \"host\"", "2:15: no object can be put under \"host\""),
+        ("json_target = \"a..b\"", "2:15: no object can be put under \"a..b\""),
+        ("time_key = \" \"", "2:12: time_key is empty"),
+        ("json = false\ntime_key = \"t\"", "3:12: time_key is set, and json = false"),
+        (
+            "time = \"read\"\ntime_zone = \"UTC\"",
+            "3:13: time_zone is set, and time = \"read\" takes no time from a line",
+        ),
+        ("time_format = \"%H:%M\"", "2:15: the time format \"%H:%M\" doesn't say which day and hour it is"),
+        ("time = \"now\"", "2:8: document.rules[].time takes \"line\" or \"read\", not \"now\""),
+    ];
+    for (settings, expected) in table {
+        let told = rule(settings);
+        assert_eq!((told[0].as_str(), told.len()), (expected, 1 + usize::from(told[1..].len() == 1)), "{settings}");
+    }
+    assert!(rule("time_format = \"%i\"")[0].starts_with("2:15: the time format \"%i\" can't be read: "));
+    parse("[[document.rules]]\ntasks = [\"a-*\"]\njson_target = \"app\"\ntime_format = \"%d/%m/%y %T%.f\"\n", &[])
+        .expect("valid");
+}
+
+#[test]
 fn an_empty_configuration_is_valid_and_says_what_a_command_lacks() {
     let config = parse("", &[]).expect("valid");
     assert_eq!(config.transfer.target(), Target::Index("logs-{topic}-%Y.%m.%d".to_owned()));

@@ -16,7 +16,7 @@
 //! | `log.file.path`, `log.offset` | the file, and where in the stream the line begins, in bytes |
 //! | `host.name`, `logdrive.task` | the host that read it and the task that collects it |
 //! | `logdrive.file`, `logdrive.generation` | the file's identity, and how often the file was truncated |
-//! | `logdrive.time` | where `@timestamp` is from: `line`, `container` or `read` |
+//! | `logdrive.time` | where `@timestamp` is from: `line`, `field`, `container` or `read` |
 //! | `log.iostream` | `stdout` or `stderr`, of what a container said |
 //! | `log.flags` | `["multiline"]` if the message has several lines |
 //! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
@@ -42,7 +42,10 @@
 //! 5. What no store takes is left out alone: a member that is nested too deeply, is one too many, or has a name that is
 //!    too long or has an empty dotted part; and a string that is too long loses its end. The limits are in
 //!    [`Settings`]. A tag says so, and the whole line is in `logdrive.original`, unless it is the message.
-//! 6. A line that is no JSON object, or is longer than the limit, is a text line with a tag.
+//! 6. A [`Rule`] of the task or topic may name the message, the time and the level, which then come before those of rules 2
+//!    and 3; may say in which form and zone times are; and may put the members under a field, where they can keep any name,
+//!    or have lines taken as text.
+//! 7. A line that is no JSON object, or is longer than the limit, is a text line with a tag.
 
 mod builder;
 mod id;
@@ -50,6 +53,7 @@ pub mod index_name;
 pub mod json;
 pub mod level;
 mod names;
+mod rules;
 mod settings;
 mod tags;
 pub mod time;
@@ -57,5 +61,7 @@ pub mod time;
 pub use builder::{Builder, Built, Lines, Passage, Source};
 pub use id::Id;
 pub use index_name::IndexName;
+pub use names::is_free;
+pub use rules::{Rule, TimeRule};
 pub use settings::Settings;
 pub use tags::Tags;

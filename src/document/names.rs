@@ -43,6 +43,8 @@ impl Name {
             "level" => Name::Level(1),
             "severity" => Name::Level(2),
             "lvl" => Name::Level(3),
+            "severity_text" => Name::Level(4),
+            "levelname" => Name::Level(5),
             _ if is_ours(name) => Name::Ours,
             _ => Name::Plain,
         }
@@ -53,6 +55,12 @@ impl Name {
     pub fn is_moved(self) -> bool {
         matches!(self, Name::Ours | Name::Message(0) | Name::Time(0) | Name::Level(0))
     }
+}
+
+/// Whether a member of this name can be put at the root, beside ours.
+#[must_use]
+pub fn is_free(name: &str) -> bool {
+    Name::of(name) == Name::Plain && dots(name).is_some()
 }
 
 /// Whether `name` is one of ours, on the way to one, or behind one.
@@ -96,7 +104,7 @@ pub(super) fn dots(name: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Name, dots};
+    use super::{Name, dots, is_free};
 
     #[test]
     fn our_names_and_what_stands_in_their_way_go_under_fields() {
@@ -142,6 +150,16 @@ mod tests {
         ];
         for name in plain {
             assert_eq!(Name::of(name), Name::Plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_free_name_is_neither_ours_nor_one_that_means_something_nor_none() {
+        for name in ["app", "app.json", "é", "host.ip"] {
+            assert!(is_free(name), "{name}");
+        }
+        for name in ["host", "log.file", "message", "ts", "level", "fields.a", "", " ", "a..b", "_id"] {
+            assert!(!is_free(name), "{name}");
         }
     }
 

@@ -4,6 +4,8 @@ use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use super::Rule;
+
 /// How documents are made.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub struct Settings {
     /// A string longer than this, other than the message, is cut. By default the longest term that Elasticsearch can
     /// index.
     pub json_string_bytes_max: ByteSize,
+    /// What holds only for some tasks or topics. The first rule that fits counts.
+    pub rules: Vec<Rule>,
 }
 
 impl Default for Settings {
@@ -35,6 +39,7 @@ impl Default for Settings {
             json_depth_max: 20,
             json_name_bytes_max: ByteSize::b(512),
             json_string_bytes_max: ByteSize::b(32_766),
+            rules: Vec::new(),
         }
     }
 }

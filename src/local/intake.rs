@@ -172,6 +172,7 @@ impl Desk {
             path: &block.origin.path,
             host,
             task: &block.origin.task,
+            topic: "",
             read_at: block.read_at,
             form: block.origin.form,
         };

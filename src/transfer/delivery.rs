@@ -361,6 +361,8 @@ impl Delivery {
 
 /// Lets go of the parcel's stretches.
 async fn release(parcel: Parcel, settled: &Sender<Arc<Stretch>>) {
+    // Before anyone hears that it is settled, so that what is settled is never in flight.
+    drop(parcel.permit);
     for stretch in parcel.stretches {
         if stretch.release() {
             // The desk is there as long as anything is to be settled; if it isn't, nothing is committed.

@@ -46,13 +46,14 @@ impl Place {
     }
 
     /// The source of line `number`.
-    pub(super) fn line(&self, number: u32) -> Source<'_> {
+    pub(super) fn line<'a>(&'a self, topic: &'a str, number: u32) -> Source<'a> {
         let stream = Stream { file: self.file, generation: number };
         Source {
             stream,
             path: Path::new(&self.path),
             host: NAME,
             task: NAME,
+            topic,
             read_at: self.read_at,
             form: Form::default(),
         }

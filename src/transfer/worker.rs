@@ -138,7 +138,7 @@ impl Worker {
             // Decoding made sure that the segments are as long as the text.
             let (piece, behind) = rest.split_at_mut(segment.bytes as usize);
             rest = behind;
-            let source = source(meta, segment);
+            let source = source(topic, meta, segment);
             let passage =
                 Passage { text: piece, offset: segment.offset, part: segment.part, messages: &segment.messages };
             let packer = &mut self.packer;
@@ -152,7 +152,7 @@ impl Worker {
     fn message(&mut self, topic: &str, meta: &Meta, hash: u64, text: &mut [u8]) -> Result<(), Over> {
         let Some(segment) = meta.segments.first() else { return Ok(()) };
         self.document.clear();
-        let mut lines = self.builder.source(&source(meta, segment));
+        let mut lines = self.builder.source(&source(topic, meta, segment));
         let built = lines.build_hashed(text, hash, segment.offset, segment.part, &mut self.document);
         self.packer.document(topic, &meta.task, built, &self.document)
     }
@@ -165,7 +165,7 @@ impl Worker {
             let end = splitter::first_end(rest);
             let (line, behind) = rest.split_at_mut(end.unwrap_or(rest.len()));
             let line_end = line.len() - usize::from(end.is_some());
-            let source = place.line(number);
+            let source = place.line(&record.topic, number);
             let mut lines = self.builder.source(&source);
             self.document.clear();
             let built = lines.build(&mut line[..line_end], record.offset, Part::Whole, &mut self.document);
@@ -177,12 +177,13 @@ impl Worker {
 }
 
 /// Where the lines of a segment come from.
-fn source<'a>(meta: &'a Meta, segment: &'a Segment) -> Source<'a> {
+fn source<'a>(topic: &'a str, meta: &'a Meta, segment: &'a Segment) -> Source<'a> {
     Source {
         stream: segment.stream,
         path: &segment.path,
         host: &meta.host,
         task: &meta.task,
+        topic,
         read_at: meta.read_at,
         form: segment.form,
     }

@@ -1,5 +1,6 @@
 //! One line, or one message of several, to one document.
 
+mod json_line;
 mod passage;
 
 use std::path::Path;
@@ -7,11 +8,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{
-    Id, Settings, Tags,
+    Id, Rule, Settings, Tags, TimeRule,
     id::Prefix,
-    json::{self, Member},
-    level,
-    names::Name,
+    json, level,
+    rules::{Ruled, Rules},
     time::{Clock, Moment},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     },
     splitter::container::Iostream,
 };
+use json_line::JsonLine;
 pub use passage::Passage;
 
 /// Where the lines at hand come from.
@@ -35,6 +36,8 @@ pub struct Source<'a> {
     pub host: &'a str,
     /// The task that collects the file.
     pub task: &'a str,
+    /// The Kafka topic that they were in; empty if in none.
+    pub topic: &'a str,
     /// When the lines were read.
     pub read_at: Timestamp,
     /// How the lines are to be understood.
@@ -56,7 +59,7 @@ pub struct Built {
 
 /// Makes documents. One for each thread that does; its buffers are used from line to line.
 pub struct Builder {
-    clock: Clock,
+    rules: Rules,
     json: json::Reader,
     source: Prepared,
     form: Form,
@@ -100,6 +103,7 @@ struct Said {
 #[derive(Clone, Copy, Debug)]
 enum TimeFrom {
     Line,
+    Field,
     Container,
     Read,
 }
@@ -112,7 +116,7 @@ impl Builder {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            clock: Clock::new(settings.time_zone.clone()),
+            rules: Rules::new(settings),
             json: json::Reader::new(settings),
             source: Prepared::default(),
             form: Form::default(),
@@ -123,7 +127,9 @@ impl Builder {
 
     /// Prepares what all lines of `source` have in common.
     pub fn source(&mut self, source: &Source) -> Lines<'_> {
-        self.clock.begin(source.read_at);
+        let Ruled { rule, clock } = self.rules.choose(source.task, source.topic);
+        clock.begin(source.read_at);
+        self.json.nest(rule.depth());
         self.source.prepare(source);
         self.form = source.form;
         Lines(self)
@@ -178,21 +184,22 @@ impl Lines<'_> {
 impl Builder {
     /// Appends the document of a message with this text and id.
     fn document(&mut self, id: Id, text: &mut [u8], facts: Facts, out: &mut Vec<u8>) -> Option<Built> {
-        let Builder { clock, json, source, tagged, .. } = self;
+        let Builder { rules, json, source, tagged, .. } = self;
+        let Ruled { rule, clock } = rules.current();
         if facts.part == Part::Last && text.is_empty() {
             return None;
         }
         out.reserve(source.before_offset.len() + source.after_offset.len() + text.len() + 192);
-        let (moment, level, tags) = if facts.part == Part::Whole && json::begins(text) {
+        let (moment, level, tags) = if facts.part == Part::Whole && rule.json && json::begins(text) {
             if json.read(text) {
-                JsonLine::new(json, json.original(text), clock).write(clock, source, facts, out)
+                JsonLine::new(json, json.original(text), rule, clock).write(clock, source, facts, out)
             } else {
                 let mut facts = facts;
                 facts.tags.add(json.tags());
-                TextLine { text: json.original(text), facts }.write(clock, source, out)
+                TextLine { text: json.original(text), facts, rule }.write(clock, source, out)
             }
         } else {
-            TextLine { text, facts }.write(clock, source, out)
+            TextLine { text, facts, rule }.write(clock, source, out)
         };
         if tags != Tags::NONE {
             count(tags, tagged);
@@ -247,6 +254,7 @@ impl Prepared {
         out.extend_from_slice(&self.after_offset);
         out.extend_from_slice(match time {
             TimeFrom::Line => b"line\"",
+            TimeFrom::Field => b"field\"",
             TimeFrom::Container => b"container\"",
             TimeFrom::Read => b"read\"",
         });
@@ -282,13 +290,13 @@ fn push_tags(tags: Tags, out: &mut Vec<u8>) {
 }
 
 impl Facts {
-    /// The time of the document, given that of the message's text: what a container runtime says comes first, since
-    /// it is exact and has a zone.
-    fn moment(&self, of_text: Option<Moment>) -> (Option<Moment>, TimeFrom) {
-        match (self.said.and_then(|said| said.moment), of_text) {
-            (Some(moment), _) => (Some(moment), TimeFrom::Container),
-            (None, Some(moment)) => (Some(moment), TimeFrom::Line),
-            (None, None) => (None, TimeFrom::Read),
+    /// The time of the document, given that of the message's text and where it is from: what a container runtime says
+    /// comes first, since it is exact and has a zone; and none of both counts if the rule is to take that of the reading.
+    fn moment(&self, rule: &Rule, of_text: Option<Moment>, from: TimeFrom) -> (Option<Moment>, TimeFrom) {
+        match (rule.time, self.said.and_then(|said| said.moment), of_text) {
+            (TimeRule::Line, Some(moment), _) => (Some(moment), TimeFrom::Container),
+            (TimeRule::Line, None, Some(moment)) => (Some(moment), from),
+            (TimeRule::Line, None, None) | (TimeRule::Read, ..) => (None, TimeFrom::Read),
         }
     }
 }
@@ -297,14 +305,16 @@ impl Facts {
 struct TextLine<'a> {
     text: &'a [u8],
     facts: Facts,
+    rule: &'a Rule,
 }
 
 impl TextLine<'_> {
     fn write(self, clock: &mut Clock, source: &Prepared, out: &mut Vec<u8>) -> (Moment, Option<Level>, Tags) {
         // What a line says of itself stands at its beginning; the other parts of a cut line have none.
-        let Self { text, facts } = self;
+        let Self { text, facts, rule } = self;
         let is_beginning = matches!(facts.part, Part::Whole | Part::First);
-        let (moment, time) = facts.moment(if is_beginning { clock.of_line(text) } else { None });
+        let has_time = is_beginning && rule.time == TimeRule::Line;
+        let (moment, time) = facts.moment(rule, if has_time { clock.of_line(text) } else { None }, TimeFrom::Line);
         let level = if is_beginning { level::of_line(text) } else { None };
         let mut tags = facts.tags;
         source.begin(clock, moment, out);
@@ -326,91 +336,7 @@ impl TextLine<'_> {
     }
 }
 
-/// A line that is a JSON object, and what of it stands for what of the document: a rank, of which the lowest
-/// wins, and the value.
-struct JsonLine<'a> {
-    json: &'a json::Reader,
-    original: &'a [u8],
-    message: Option<(u8, Member)>,
-    moment: Option<(u8, Moment)>,
-    level: Option<(u8, Level)>,
-}
-
-impl<'a> JsonLine<'a> {
-    fn new(json: &'a json::Reader, original: &'a [u8], clock: &mut Clock) -> Self {
-        let mut line = Self { json, original, message: None, moment: None, level: None };
-        for member in json.members() {
-            let value = || &original[member.value(original)];
-            match member.name {
-                Name::Plain | Name::Ours => (),
-                Name::Message(rank) => {
-                    if line.message.is_none_or(|(best, _)| rank < best) && value().starts_with(b"\"") {
-                        line.message = Some((rank, member));
-                    }
-                }
-                Name::Time(rank) => {
-                    if line.moment.is_none_or(|(best, _)| rank < best) {
-                        line.moment = clock.of_json(value()).map(|moment| (rank, moment)).or(line.moment);
-                    }
-                }
-                Name::Level(rank) => {
-                    if line.level.is_none_or(|(best, _)| rank < best)
-                        && let [b'"', word @ .., b'"'] = value()
-                    {
-                        line.level = Level::parse(word).map(|level| (rank, level)).or(line.level);
-                    }
-                }
-            }
-        }
-        line
-    }
-
-    /// Whether the document has the member elsewhere already; its time only if `has_own_time`.
-    fn is_used(&self, member: Member, has_own_time: bool) -> bool {
-        match member.name {
-            Name::Plain | Name::Ours => false,
-            Name::Message(_) => self.message.is_some_and(|(_, message)| message == member),
-            Name::Time(rank) => has_own_time && rank == 0 && self.moment.is_some_and(|(best, _)| best == 0),
-            Name::Level(rank) => rank == 0 && self.level.is_some_and(|(best, _)| best == 0),
-        }
-    }
-
-    fn write(
-        self,
-        clock: &mut Clock,
-        source: &Prepared,
-        facts: Facts,
-        out: &mut Vec<u8>,
-    ) -> (Moment, Option<Level>, Tags) {
-        let Self { json, original, .. } = self;
-        let (moment, time) = facts.moment(self.moment.map(|(_, moment)| moment));
-        let level = self.level.map(|(_, level)| level);
-        let mut tags = facts.tags;
-        tags.add(json.tags());
-        source.begin(clock, moment, out);
-        match self.message {
-            Some((_, member)) => json.push(original, member.value(original), out),
-            None => {
-                out.push(b'"');
-                push_escaped(original, out);
-                out.push(b'"');
-            }
-        }
-        source.push(level, &facts, time, out);
-        // A line without a message of its own is the message already, whole.
-        if tags.has_any(Tags::LEFT_OUT) && self.message.is_some() {
-            push_member("logdrive.original", original, out);
-        }
-        push_tags(tags, out);
-        let has_own_time = matches!(time, TimeFrom::Line);
-        for member in json.members().filter(|member| !self.is_used(*member, has_own_time)) {
-            out.extend_from_slice(if member.name.is_moved() { b",\"fields." } else { b",\"" });
-            json.push(original, member.behind_mark(), out);
-        }
-        out.push(b'}');
-        (moment.unwrap_or(source.read), level, tags)
-    }
-}
-
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -158,12 +158,13 @@ impl Lines<'_> {
         };
         scratch.joined.clear();
         scratch.joined.shrink_to(KEPT_BYTES_MAX);
+        let clock = &mut builder.rules.current().clock;
         for (_, range) in lines {
             let mut line = &text[range.clone()];
             if offset == 0 && range.start == 0 {
                 line = line.strip_prefix(builder.form.charset.mark()).unwrap_or(line);
             }
-            joint.add(line, &mut scratch, |time| builder.clock.of_text(time));
+            joint.add(line, &mut scratch, |time| clock.of_text(time));
         }
         let Joint { said, tags, is_multiline, .. } = joint;
         let facts = Facts { offset, part, said, is_multiline, tags };

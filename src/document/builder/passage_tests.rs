@@ -23,6 +23,7 @@ fn documents(form: Form, text: &[u8], offset: u64, part: Part, messages: &Messag
         path: Path::new("/a.log"),
         host: "h",
         task: "t",
+        topic: "",
         read_at: "2024-06-15T10:00:00Z".parse().expect("a time"),
         form,
     };

@@ -24,6 +24,7 @@ fn build_with(settings: &Settings, line: &[u8], part: Part) -> Option<(String, B
         path: Path::new("/var/log/a \"b\".log"),
         host: "web-1",
         task: "web",
+        topic: "",
         read_at: "2024-06-15T10:00:00.5Z".parse().expect("a time"),
         form: Form::default(),
     };
@@ -116,7 +117,7 @@ fn a_json_line_becomes_a_document_with_its_own_members_behind_ours() {
         json,
         "{\"@timestamp\":\"2023-11-14T22:13:20.25Z\",\"message\":\"a \\u00e9 \\/\",\"log.level\":\"warn\",\
          \"log.file.path\":\"/var/log/a \\\"b\\\".log\",\"log.offset\":42,\"host.name\":\"web-1\",\"logdrive.task\":\"web\",\
-         \"logdrive.file\":\"000000000000000000000000000000ab\",\"logdrive.generation\":3,\"logdrive.time\":\"line\",\
+         \"logdrive.file\":\"000000000000000000000000000000ab\",\"logdrive.generation\":3,\"logdrive.time\":\"field\",\
          \"ts\":1700000000.25,\"level\":\"WARN\",\"n\": 1e400,\"o\":{\"p\" : [1,-0]}}"
     );
     assert_eq!((built.level, built.tags), (Some(Level::Warn), Tags::NONE));
@@ -290,6 +291,7 @@ fn a_path_that_is_not_utf_8_is_shown_as_far_as_it_is() {
         path,
         host: "h",
         task: "t",
+        topic: "",
         read_at: jiff::Timestamp::UNIX_EPOCH,
         form: Form::default(),
     };

@@ -13,6 +13,7 @@
 mod extent;
 mod outline;
 mod patch;
+pub mod path;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -43,6 +44,8 @@ pub struct Member {
 /// Reads JSON lines, one after the other; its buffers are used again.
 pub struct Reader {
     limits: Limits,
+    /// How deep a member at the root may be nested; less for lines whose members go under a field.
+    depth_max: usize,
     buffers: Buffers,
     /// Empty between lines; kept for its memory.
     tape: Tape<'static>,
@@ -62,6 +65,8 @@ struct Limits {
     bytes_max: usize,
     fields_max: usize,
     depth_max: usize,
+    /// The members go under a field, where none has to give way to ours.
+    is_nested: bool,
     name_bytes_max: usize,
     string_bytes_max: usize,
 }
@@ -89,11 +94,13 @@ impl Reader {
             fields_max: settings.json_fields_max,
             // The walk's recursion has to end; simd-json stops at 1024.
             depth_max: settings.json_depth_max.min(1000),
+            is_nested: false,
             name_bytes_max: bytes(settings.json_name_bytes_max),
             string_bytes_max: bytes(settings.json_string_bytes_max),
         };
         Self {
             limits,
+            depth_max: limits.depth_max,
             buffers: Buffers::default(),
             tape: Tape(Vec::new()),
             kept: Vec::new(),
@@ -103,6 +110,12 @@ impl Reader {
             has_lone_surrogates: false,
             tags: Tags::NONE,
         }
+    }
+
+    /// What is read next stands so much deeper in its document than it does in its line.
+    pub fn nest(&mut self, depth: usize) {
+        self.limits.depth_max = self.depth_max.saturating_sub(depth).max(1);
+        self.limits.is_nested = depth > 0;
     }
 
     /// Reads a line, which is changed by it. Whether it is a JSON object that can be copied, if not in all its

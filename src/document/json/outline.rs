@@ -141,7 +141,8 @@ impl Walk<'_, '_> {
             (Name::Plain | Name::Ours, _) if index >= self.limits.fields_max => return Err(Tags::JSON_FIELDS),
             _ => (),
         }
-        let depth = self.depth(name, 1 + usize::from(meaning.is_moved()))?;
+        let is_moved = meaning.is_moved() && !self.limits.is_nested;
+        let depth = self.depth(name, 1 + usize::from(is_moved))?;
         self.value(at, depth)
     }
 

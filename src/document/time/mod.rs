@@ -10,6 +10,8 @@
 //! | klog, at the very beginning | `E0102 15:04:05.678901` |
 //! | seconds, milli-, micro- or nanoseconds since 1970, at the very beginning | `1700000000.123`, `1700000000123` |
 //!
+//! Before them comes a form of one's own ([`CustomForm`]), where a rule has one, in text lines and in JSON.
+//!
 //! A `<priority>` and a bracket may stand before the beginning. A time without a zone is in the zone of the
 //! settings; one without a year is in the year that brings it nearest before the time of reading, or up to a day
 //! behind it. A string in a JSON line must be such a time and nothing else; a number's unit is told by its size.
@@ -17,10 +19,12 @@
 //! Times before 1970 and after April 2262 are no times: stores keep nanoseconds since 1970 in 63 bits (Elasticsearch's
 //! `date_nanos`), and a clock that was never set is not what anyone looks for.
 
+mod custom;
 mod forms;
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
+pub use custom::{CustomForm, FormatError};
 pub(super) use forms::priority;
 use forms::{Civil, Stamp};
 
@@ -57,13 +61,17 @@ impl From<Timestamp> for Moment {
     /// A time of our own clock, with as many groups of three digits as it has; 1970 if it is out of range.
     fn from(time: Timestamp) -> Self {
         let nanos = time.subsec_nanosecond().unsigned_abs();
-        let digits = match nanos {
-            0 => 0,
-            _ if nanos.is_multiple_of(1_000_000) => 3,
-            _ if nanos.is_multiple_of(1_000) => 6,
-            _ => 9,
-        };
-        Self::new(time.as_second(), nanos, digits).unwrap_or_default()
+        Self::new(time.as_second(), nanos, digits_of(nanos)).unwrap_or_default()
+    }
+}
+
+/// How many digits a fraction is written with whose own digits nobody counted: as many groups of three as it has.
+fn digits_of(nanos: u32) -> u8 {
+    match nanos {
+        0 => 0,
+        _ if nanos.is_multiple_of(1_000_000) => 3,
+        _ if nanos.is_multiple_of(1_000) => 6,
+        _ => 9,
     }
 }
 
@@ -72,6 +80,8 @@ impl From<Timestamp> for Moment {
 #[derive(Debug)]
 pub struct Clock {
     zone: TimeZone,
+    /// A form that comes before the usual ones.
+    form: Option<CustomForm>,
     /// When the lines at hand were read, in seconds since 1970.
     read_second: i64,
     /// The year of `read_second`.
@@ -87,7 +97,13 @@ impl Clock {
     #[must_use]
     pub fn new(zone: TimeZone) -> Self {
         let written = (0, *b"1970-01-01T00:00:00");
-        Self { zone, read_second: 0, read_year: 1970, minute: (i64::MIN, 0), written }
+        Self { zone, form: None, read_second: 0, read_year: 1970, minute: (i64::MIN, 0), written }
+    }
+
+    /// The clock, which also reads times in this form, before the usual ones.
+    #[must_use]
+    pub fn with_form(self, form: Option<CustomForm>) -> Self {
+        Self { form, ..self }
     }
 
     /// Says when the lines that follow were read.
@@ -98,6 +114,9 @@ impl Clock {
 
     /// The time near the beginning of a text line.
     pub fn of_line(&mut self, line: &[u8]) -> Option<Moment> {
+        if let Some(stamp) = self.form.as_ref().and_then(|form| form.find(line)) {
+            return self.moment(stamp);
+        }
         let stamp = forms::find(&line[..line.len().min(SEEN_BYTES + forms::LONGEST_BYTES)])?;
         self.moment(stamp)
     }
@@ -110,9 +129,12 @@ impl Clock {
 
     /// The time that a value of a JSON line is, a number or a string with its quotation marks.
     pub fn of_json(&mut self, value: &[u8]) -> Option<Moment> {
-        let stamp = match value {
-            [b'"', text @ .., b'"'] => forms::whole(text)?,
-            number => forms::number(number)?,
+        let text = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        let own = self.form.as_ref().and_then(|form| form.whole(text.unwrap_or(value)));
+        let stamp = match (own, text) {
+            (Some(stamp), _) => stamp,
+            (None, Some(text)) => forms::whole(text)?,
+            (None, None) => forms::number(value)?,
         };
         self.moment(stamp)
     }
