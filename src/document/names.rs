@@ -35,6 +35,7 @@ impl Name {
         match name {
             "message" => Name::Message(0),
             "msg" => Name::Message(1),
+            "log" => Name::Message(2),
             "@timestamp" => Name::Time(0),
             "timestamp" => Name::Time(1),
             "time" => Name::Time(2),
@@ -53,7 +54,7 @@ impl Name {
     /// Whether the member can't stay at the root under its name.
     #[must_use]
     pub fn is_moved(self) -> bool {
-        matches!(self, Name::Ours | Name::Message(0) | Name::Time(0) | Name::Level(0))
+        matches!(self, Name::Ours | Name::Message(0 | 2) | Name::Time(0) | Name::Level(0))
     }
 }
 
@@ -112,7 +113,6 @@ mod tests {
             "host",
             "host.name",
             "host.name.first",
-            "log",
             "log.file",
             "log.file.path",
             "log.file.path.x",

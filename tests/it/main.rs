@@ -9,6 +9,7 @@ mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
 mod elastic_tls; // TLS, credentials, a server that is down
 mod files; // files that rotate, shrink, vanish and come back
+mod foreign; // records of rsyslog, kcat and other agents
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
 mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
