@@ -4,7 +4,7 @@
 //! becomes an answer like any other.
 
 use std::{
-    io,
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::Duration,
@@ -37,7 +37,7 @@ impl Door {
         if path.is_file() {
             return Err(Fault::Damaged("a file stands where its directory should be".to_owned()));
         }
-        let door = Self { db: guard(|| open(&config(path)))? };
+        let door = Self { db: guard(|| open(path))? };
         match door.state() {
             Ok(state) => Ok((door, state)),
             Err(fault) => {
@@ -50,7 +50,7 @@ impl Door {
     /// Lets go of what reading all of it left in memory, by opening it anew: sled keeps pages that nobody asks for.
     pub(super) fn refresh(self, path: &Path) -> Result<Self, Fault> {
         self.close();
-        Ok(Self { db: guard(|| open(&config(path)))? })
+        Ok(Self { db: guard(|| open(path))? })
     }
 
     /// The store's own state, after everything was read.
@@ -119,9 +119,11 @@ fn config(path: &Path) -> sled::Config {
 }
 
 /// Opens the database. A process that just closed it may hold its lock for a moment: sled's threads end behind it.
-fn open(config: &sled::Config) -> sled::Result<sled::Db> {
+fn open(path: &Path) -> sled::Result<sled::Db> {
     const TRIES: usize = 50;
     const PAUSE: Duration = Duration::from_millis(20);
+    drop_unfinished(path);
+    let config = config(path);
     for _ in 1..TRIES {
         match config.open() {
             Err(sled::Error::Io(err)) if is_lock(&err) => std::thread::park_timeout(PAUSE),
@@ -129,6 +131,19 @@ fn open(config: &sled::Config) -> sled::Result<sled::Db> {
         }
     }
     config.open()
+}
+
+/// Removes snapshots that a crash or a full disk left half written. sled renames one when it is whole, but takes any
+/// that it finds for whole (0.34.7), and the database for corrupt. A snapshot only makes opening faster.
+fn drop_unfinished(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            // If it can't be removed, opening says what is wrong.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Calls into sled. What a panic leaves behind is not used again: the caller closes the door after a fault.

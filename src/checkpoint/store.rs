@@ -37,6 +37,10 @@ use crate::record::{Checkpoint, Stream};
 /// The file that says that checkpoints were lost.
 const LOST: &str = "checkpoints.lost";
 
+/// How many checkpoints one commit holds at most. Until a commit ends, sled keeps a copy of a page for each of them,
+/// which are some kilobytes.
+const COMMIT_MAX: usize = 2048;
+
 /// A store that is open, and what there is to say about how it was found.
 #[derive(Debug)]
 pub struct Opened {
@@ -260,7 +264,7 @@ impl Store {
         Ok(checkpoints)
     }
 
-    /// Saves `checkpoints`, all or none; they are on disk when this returns.
+    /// Saves `checkpoints` as [`Store::save`] does; they are on disk when this returns.
     ///
     /// # Errors
     /// If they could not be saved, which a full disk does; the next call tries everything anew.
@@ -268,16 +272,23 @@ impl Store {
         self.save(&Due { checkpoints: checkpoints.to_vec(), ..Due::default() })
     }
 
-    /// Saves what is due, all or none. A finished stream leaves the store when a newer generation of its file is in
-    /// it: nothing can come of it any more. Without one it stays, since its file may come back.
+    /// Saves what is due, in commits of up to [`COMMIT_MAX`] checkpoints, each all or none; mostly that is one. A
+    /// finished stream leaves the store when a newer generation of its file is in it: nothing can come of it any
+    /// more. Without one it stays, since its file may come back.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn save(&self, due: &Due) -> Result<(), StoreError> {
-        self.inner().change(|door, batch| {
-            for checkpoint in &due.checkpoints {
-                batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
-            }
+        let mut inner = self.inner();
+        let (first, last) = due.checkpoints.split_at(due.checkpoints.len().saturating_sub(1) / COMMIT_MAX * COMMIT_MAX);
+        for some in first.chunks(COMMIT_MAX) {
+            inner.change(|_, batch| {
+                insert(batch, some);
+                Ok(())
+            })?;
+        }
+        inner.change(|door, batch| {
+            insert(batch, last);
             for stream in &due.finished {
                 let newer = |known: &Checkpoint| {
                     known.stream.file == stream.file && known.stream.generation > stream.generation
@@ -305,6 +316,12 @@ impl Store {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Whatever a panicking thread left unfinished is in the database or isn't: there is no state in between.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert(batch: &mut sled::Batch, checkpoints: &[Checkpoint]) {
+    for checkpoint in checkpoints {
+        batch.insert(&seal::key(checkpoint.stream), seal::write(checkpoint));
     }
 }
 

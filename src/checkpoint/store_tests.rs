@@ -8,7 +8,7 @@ use super::{
             old::{newer_state, old_checkpoint, old_record, old_state},
         },
     },
-    Note, Store, StoreError,
+    COMMIT_MAX, Note, Store, StoreError,
 };
 use crate::record::{Checkpoint, FileId, Head, Place, Stream, TailMark};
 use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
@@ -47,6 +47,36 @@ fn what_was_committed_is_there_when_the_store_is_opened_again() {
     let opened = Store::open(dir.path()).expect("the same store");
     assert_eq!((opened.note, opened.store.epoch()), (None, epoch));
     assert_eq!(opened.store.load().expect("readable"), [first, checkpoint(2, 0, 30)]);
+}
+
+#[test]
+fn a_snapshot_that_a_full_disk_left_half_written_is_not_taken_for_damage() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let opened = Store::open(dir.path()).expect("a new store");
+    opened.store.commit(&[checkpoint(1, 0, 10)]).expect("committed");
+    drop(opened);
+    let unfinished = dir.path().join("checkpoints/snap.7FFFFFFFFFFFFFFF.generating");
+    for half in [&b""[..], b"half of it, and no checksum"] {
+        fs::write(&unfinished, half).expect("written");
+        let opened = Store::open(dir.path()).expect("the same store");
+        assert_eq!((opened.note, offsets(&opened.store)), (None, vec![(1, 0, 10)]));
+    }
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn what_is_due_is_saved_however_much_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path()).expect("a new store").store;
+    let all: Vec<Checkpoint> = (0..COMMIT_MAX as u128 * 2 + 1).map(|file| checkpoint(file, 1, 10)).collect();
+    for count in [all.len(), COMMIT_MAX * 2, COMMIT_MAX, 1] {
+        let old = Stream { file: FileId(0), generation: 0 };
+        store.commit(&[checkpoint(0, 0, 7)]).expect("committed");
+        store.save(&Due { checkpoints: all[..count].to_vec(), finished: vec![old], ..Due::default() }).expect("saved");
+        let saved = store.load().expect("readable");
+        assert!(saved.iter().all(|checkpoint| checkpoint.stream.generation == 1), "the finished one left");
+    }
+    assert_eq!(store.load().expect("readable").len(), all.len());
 }
 
 #[test]

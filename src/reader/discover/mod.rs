@@ -74,7 +74,7 @@ pub(super) struct Discover {
     outbox: VecDeque<Event>,
     known: Known,
     /// By the identity that a file's place gives it, whatever streams were read of it.
-    tracked: HashMap<FileId, Tracked>,
+    tracked: HashMap<FileId, Box<Tracked>>,
     names: HashMap<Arc<Path>, FileId>,
     /// Files that lost their last names, by these, and that their lanes have not let go.
     parting: HashMap<Arc<Path>, Vec<(FileId, Arc<Progress>)>>,
@@ -379,7 +379,7 @@ impl Discover {
             walk: self.walk,
             is_new,
         };
-        self.tracked.insert(found.id, tracked);
+        self.tracked.insert(found.id, Box::new(tracked));
         self.add_name(found.id, found.path.into());
         if fs::symlink_metadata(found.path).is_ok_and(|metadata| metadata.is_symlink()) {
             self.follow_link(found.id, found.path);
@@ -486,8 +486,8 @@ impl Discover {
     /// Where only names and content tell files apart: the name leads to something else now, which is looked at as if
     /// it had never been seen.
     fn unfollow_by_content(&mut self, path: &Path) {
-        let by_content = |tracked: &Tracked| tracked.place == Place::default();
-        let Some(id) = self.names.get(path).copied().filter(|id| self.tracked.get(id).is_some_and(by_content)) else {
+        let by_content = |id: &FileId| self.tracked.get(id).is_some_and(|tracked| tracked.place == Place::default());
+        let Some(id) = self.names.get(path).copied().filter(by_content) else {
             return;
         };
         while let Some(name) = self.tracked.get(&id).and_then(|tracked| tracked.names.first().map(Arc::clone)) {

@@ -71,19 +71,15 @@ pub(super) enum Outcome {
     Over,
 }
 
-/// What is remembered of a file beside where reading stands, until it is recognised.
-struct Past {
-    stream: Stream,
-    unpacked: Option<Unpacked>,
-}
-
-/// A file that is followed.
+/// A file that is followed. Idle ones are many, so what few of them need is boxed.
 pub(super) struct Tail<D: Disk> {
     pub(super) from: Assignment,
-    /// There if the file was read before; none again once it was recognised.
-    past: Option<Box<Past>>,
-    /// The stream that is read of the file; none before the file was first recognised.
+    /// The stream that is read of the file, or was when it was read before; none of a file that was never read.
     stream: Option<Stream>,
+    /// Whether the file was opened since, and still holds the stream.
+    is_recognised: bool,
+    /// What a compressed file came to when it was read before, until it is recognised.
+    unpacked_before: Option<Box<Unpacked>>,
     /// What blocks say of where they come from; there while the file is open.
     origin: Option<Arc<Origin>>,
     /// Opened, and not looked at yet: what is held can be read whatever becomes of its name.
@@ -110,8 +106,8 @@ pub(super) struct Tail<D: Disk> {
     pub(super) flush: bool,
     /// Send what is no whole message.
     flush_message: bool,
-    /// How long it has not been sent.
-    waiting: Waiting,
+    /// How long it has not been sent; none if all was.
+    waiting: Option<Box<Waiting>>,
     /// When the last name went.
     pub(super) deleted: Option<Instant>,
     /// The file has a name that was not told yet.
@@ -151,11 +147,11 @@ impl<D: Disk> Tail<D> {
             None => (0, TailMark::default(), Head::default()),
         };
         let cuts = known.as_ref().map(|known| Cuts::known(&known.cuts, offset)).unwrap_or_default();
-        let past = known.map(|known| Box::new(Past { stream: known.stream, unpacked: known.unpacked }));
         Self {
             from,
-            past,
-            stream: None,
+            stream: known.as_ref().map(|known| known.stream),
+            is_recognised: false,
+            unpacked_before: known.and_then(|known| known.unpacked).map(Box::new),
             origin: None,
             held: None,
             file: None,
@@ -170,7 +166,7 @@ impl<D: Disk> Tail<D> {
             unended: false,
             flush: false,
             flush_message: false,
-            waiting: Waiting::new(Instant::now()),
+            waiting: None,
             deleted: None,
             renamed: false,
             rested: false,
@@ -192,10 +188,8 @@ impl<D: Disk> Tail<D> {
 
     /// Whether something waits no more for its end, and is to be sent as it is in the next turn.
     pub(super) fn is_overdue(&mut self, idle_flush: Duration) -> bool {
-        if !self.unended {
-            return false;
-        }
-        let overdue = self.waiting.overdue(Instant::now(), self.from.reading.message_timeout(), idle_flush);
+        let Some(waiting) = self.waiting.as_ref().filter(|_| self.unended) else { return false };
+        let overdue = waiting.overdue(Instant::now(), self.from.reading.message_timeout(), idle_flush);
         self.flush |= overdue.line;
         self.flush_message |= overdue.message;
         overdue.line || overdue.message
@@ -203,13 +197,12 @@ impl<D: Disk> Tail<D> {
 
     /// What is known of the stream, with the offset up to which it was read, be it from before; none if nothing is.
     pub(super) fn parting(&self) -> Option<Checkpoint> {
-        let past = || self.past.as_ref().map(|past| self.remembered(past));
-        self.stream().map(|stream| self.checkpoint(stream)).or_else(past)
+        self.stream.map(|stream| self.checkpoint(stream))
     }
 
     /// The stream, once the file was recognised.
     pub(super) fn stream(&self) -> Option<Stream> {
-        self.stream
+        self.stream.filter(|_| self.is_recognised)
     }
 
     /// Opens the file under its present name, if that still leads to it.
@@ -285,14 +278,14 @@ impl<D: Disk> Tail<D> {
     /// The stream that now rests, of a file that is closed; told once.
     pub(super) fn rest(&mut self) -> Option<Stream> {
         let rests = !self.is_open() && !self.queued && !self.rested;
-        let stream = self.stream.filter(|_| rests)?;
+        let stream = self.stream().filter(|_| rests)?;
         self.rested = true;
         Some(stream)
     }
 
     /// Tells that a stream that rested goes on.
     async fn resume(&mut self, context: &Context) -> Result<(), Stop> {
-        let Some(stream) = self.stream.filter(|_| std::mem::take(&mut self.rested)) else { return Ok(()) };
+        let Some(stream) = self.stream().filter(|_| std::mem::take(&mut self.rested)) else { return Ok(()) };
         context.send(Event::Resumed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
     }
 
@@ -341,7 +334,7 @@ impl<D: Disk> Tail<D> {
     async fn read_and_send(&mut self, buffer: &mut Vec<u8>, context: &Context) -> Result<bool, Stop> {
         if let Some(file) = self.held.take() {
             self.open(file, context).await?;
-            if let Some(stream) = self.stream.filter(|_| self.origin.is_none()) {
+            if let Some(stream) = self.stream().filter(|_| self.origin.is_none()) {
                 self.set_origin(stream);
             }
         }

@@ -130,7 +130,7 @@ impl<D: Disk> Tail<D> {
         }
         let Some(packed) = &mut self.packed else { return };
         self.from.progress.unpacked(packed.used);
-        if self.stream.is_none() && self.past.is_none() && self.offset > 0 {
+        if self.stream.is_none() && self.offset > 0 {
             // It is passed over.
             packed.finish(self.from.progress.size(), self.offset);
             self.from.progress.unpacked(packed.used);

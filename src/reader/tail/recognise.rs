@@ -5,7 +5,7 @@ use std::{fs::File, io, sync::Arc};
 use jiff::Timestamp;
 use tracing::{debug, info};
 
-use super::{Past, Stop, Tail, cuts::Cuts};
+use super::{Stop, Tail, cuts::Cuts};
 use crate::{
     metrics::{self, list},
     reader::{
@@ -25,7 +25,7 @@ impl<D: Disk> Tail<D> {
     pub(super) async fn open(&mut self, file: File, context: &Context) -> Result<(), Stop> {
         let size = file.metadata()?.len();
         self.from.progress.saw_size(size);
-        if self.stream.is_none() {
+        if !self.is_recognised {
             let look = inflate::look(&file, self.from.unpack)?;
             self.recognise(&file, &look, size, context).await?;
         } else if usize::from(self.head.bytes) < Head::BYTES_MAX {
@@ -43,7 +43,7 @@ impl<D: Disk> Tail<D> {
 
     /// Decides whether the file goes on where its checkpoint says, or begins a new generation.
     async fn recognise(&mut self, file: &File, look: &Look, size: u64, context: &Context) -> Result<(), Stop> {
-        let known = self.past.as_ref().map(|past| self.remembered(past));
+        let known = self.parting();
         let stream = match known {
             None => {
                 match self.from.skip.take() {
@@ -69,7 +69,6 @@ impl<D: Disk> Tail<D> {
         self.head = Head::of(&look.text);
         self.know_packing(look.packing);
         self.from.progress.saw_read(self.offset);
-        self.past = None;
         self.begin(stream, context).await
     }
 
@@ -139,7 +138,7 @@ impl<D: Disk> Tail<D> {
     /// Forgets what the file was.
     fn reset(&mut self) {
         self.close();
-        (self.stream, self.past, self.packed) = (None, None, None);
+        (self.stream, self.is_recognised, self.unpacked_before, self.packed) = (None, false, None, None);
         (self.offset, self.mark, self.cuts) = (0, TailMark::default(), Cuts::default());
         self.unended = false;
         self.from.progress.restarted();
@@ -164,7 +163,7 @@ impl<D: Disk> Tail<D> {
     }
 
     pub(super) fn set_origin(&mut self, stream: Stream) {
-        self.stream = Some(stream);
+        (self.stream, self.is_recognised, self.unpacked_before) = (Some(stream), true, None);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
         self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
     }
@@ -172,11 +171,6 @@ impl<D: Disk> Tail<D> {
     pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {
         let Some(stream) = self.stream() else { return Ok(()) };
         context.send(Event::Changed(self.checkpoint(stream))).await.map_err(|_| Stop::Closed)
-    }
-
-    /// What is known of a file that was not recognised yet.
-    pub(super) fn remembered(&self, past: &Past) -> Checkpoint {
-        Checkpoint { unpacked: past.unpacked, ..self.checkpoint(past.stream) }
     }
 
     pub(super) fn checkpoint(&self, stream: Stream) -> Checkpoint {
@@ -189,7 +183,10 @@ impl<D: Disk> Tail<D> {
             place: self.from.place,
             head: self.head,
             cuts: self.cuts.places(),
-            unpacked: self.packed.as_ref().and_then(|packed| packed.unpacked()),
+            unpacked: match &self.unpacked_before {
+                Some(unpacked) => Some(**unpacked),
+                None => self.packed.as_ref().and_then(|packed| packed.unpacked()),
+            },
             updated_ms: Timestamp::now().as_millisecond(),
         }
     }

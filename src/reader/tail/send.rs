@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
-use super::{Stop, Tail};
+use super::{Stop, Tail, waiting::Waiting};
 use crate::{
     reader::{
         Event,
@@ -66,7 +66,7 @@ impl<D: Disk> Tail<D> {
         self.unended = text.len() - at >= reading.newline().width();
         // Of a line that is longer than the read only a part was seen: that it is shorter says nothing.
         if at > 0 || !goes_on {
-            self.waiting.see(self.offset, text.len() - at, Instant::now());
+            Waiting::see(&mut self.waiting, self.offset, text.len() - at, Instant::now());
         }
         self.want = if grow { (self.want * 2).min(line_bytes_max) } else { context.quantum() };
         Ok(goes_on || due.is_some())

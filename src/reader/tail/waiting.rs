@@ -26,19 +26,17 @@ pub(super) struct Overdue {
 }
 
 impl Waiting {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { offset: 0, bytes: 0, begun: now, grown: now }
-    }
-
-    /// Notes that so many bytes at `offset` are left.
-    pub(super) fn see(&mut self, offset: u64, bytes: usize, now: Instant) {
-        if self.offset != offset || self.bytes == 0 {
-            self.begun = now;
+    /// Notes that so many bytes at `offset` are left; with none, nothing waits any more.
+    pub(super) fn see(waiting: &mut Option<Box<Self>>, offset: u64, bytes: usize, now: Instant) {
+        match waiting {
+            _ if bytes == 0 => *waiting = None,
+            Some(same) if same.offset == offset => {
+                if same.bytes != bytes {
+                    (same.bytes, same.grown) = (bytes, now);
+                }
+            }
+            _ => *waiting = Some(Box::new(Self { offset, bytes, begun: now, grown: now })),
         }
-        if (self.offset, self.bytes) != (offset, bytes) {
-            self.grown = now;
-        }
-        (self.offset, self.bytes) = (offset, bytes);
     }
 
     /// What waits no more; messages wait for `message`, if there are any of several lines, and lines for `line`.
@@ -55,25 +53,36 @@ mod tests {
 
     use super::{Overdue, Waiting};
 
+    type Slot = Option<Box<Waiting>>;
+
+    fn see(slot: &mut Slot, offset: u64, bytes: usize, now: Instant) {
+        Waiting::see(slot, offset, bytes, now);
+    }
+
+    fn overdue(slot: &Slot, now: Instant, message: Option<Duration>, line: Duration) -> Overdue {
+        slot.as_ref().expect("something waits").overdue(now, message, line)
+    }
+
     #[test]
     fn a_line_waits_from_when_it_grew_last_and_a_message_not_for_ever() {
         const SECOND: Duration = Duration::from_secs(1);
         let start = Instant::now();
-        let mut waiting = Waiting::new(start);
-        waiting.see(7, 0, start);
+        let mut slot = None;
+        see(&mut slot, 7, 0, start);
+        assert!(slot.is_none(), "nothing waits");
         let late = start + 60 * SECOND;
-        waiting.see(7, 3, late);
-        let at = |waiting: &Waiting, seconds| waiting.overdue(late + seconds * SECOND, Some(2 * SECOND), 5 * SECOND);
-        assert_eq!(at(&waiting, 1), Overdue::default(), "it waits since it is there");
-        assert_eq!(at(&waiting, 2), Overdue { message: true, line: false });
-        waiting.see(7, 4, late + SECOND);
-        waiting.see(7, 4, late + 2 * SECOND);
-        assert_eq!(at(&waiting, 2), Overdue::default());
-        assert_eq!(at(&waiting, 6), Overdue { message: true, line: true });
-        waiting.see(7, 5, late + 9 * SECOND);
-        assert_eq!(at(&waiting, 10), Overdue { message: true, line: false }, "it began long ago");
-        waiting.see(12, 5, late + 10 * SECOND);
-        assert_eq!(at(&waiting, 11), Overdue::default(), "the next one");
-        assert_eq!(waiting.overdue(late + 60 * SECOND, None, 5 * SECOND), Overdue { message: false, line: true });
+        see(&mut slot, 7, 3, late);
+        let at = |slot: &Slot, seconds| overdue(slot, late + seconds * SECOND, Some(2 * SECOND), 5 * SECOND);
+        assert_eq!(at(&slot, 1), Overdue::default(), "it waits since it is there");
+        assert_eq!(at(&slot, 2), Overdue { message: true, line: false });
+        see(&mut slot, 7, 4, late + SECOND);
+        see(&mut slot, 7, 4, late + 2 * SECOND);
+        assert_eq!(at(&slot, 2), Overdue::default());
+        assert_eq!(at(&slot, 6), Overdue { message: true, line: true });
+        see(&mut slot, 7, 5, late + 9 * SECOND);
+        assert_eq!(at(&slot, 10), Overdue { message: true, line: false }, "it began long ago");
+        see(&mut slot, 12, 5, late + 10 * SECOND);
+        assert_eq!(at(&slot, 11), Overdue::default(), "the next one");
+        assert_eq!(overdue(&slot, late + 60 * SECOND, None, 5 * SECOND), Overdue { message: false, line: true });
     }
 }
