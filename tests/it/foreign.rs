@@ -91,7 +91,7 @@ async fn the_forms_of_filebeat_vector_and_fluent_bit_are_understood() {
     let time = "2026-11-20T10:00:02.123456789Z";
     assert_eq!(place(vector), expected("from vector", time, "web-2", "/var/log/b.log", 815));
     assert_eq!(fluent_bit.text("message"), "from fluent bit");
-    assert_eq!(fluent_bit.text("@timestamp"), "2026-11-20T10:00:03.500Z");
+    assert_eq!(fluent_bit.text("@timestamp"), "2026-11-20T10:00:03.5Z");
     // What else they say is kept.
     assert_eq!(filebeat.fields["@metadata"]["beat"], "filebeat");
     assert_eq!(filebeat.fields["agent"]["type"], "filebeat");
