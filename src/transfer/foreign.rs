@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::{
     document::Source,
     kafka::Record,
-    record::{FileId, Form, Stream},
+    record::{FileId, Form, NO_LABELS, Stream},
 };
 
 /// What stands in for the host and the task, which nobody knows.
@@ -53,6 +53,7 @@ impl Place {
             path: Path::new(&self.path),
             host: NAME,
             task: NAME,
+            labels: &NO_LABELS,
             topic,
             read_at: self.read_at,
             form: Form::default(),
