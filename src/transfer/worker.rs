@@ -184,6 +184,7 @@ fn source<'a>(topic: &'a str, meta: &'a Meta, segment: &'a Segment) -> Source<'a
         path: &segment.path,
         host: &meta.host,
         task: &meta.task,
+        labels: &meta.labels,
         topic,
         read_at: meta.read_at,
         form: segment.form,

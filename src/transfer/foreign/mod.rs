@@ -23,7 +23,7 @@ use self::envelope::Envelope;
 use crate::{
     document::Source,
     kafka::Record,
-    record::{FileId, Form, Stream},
+    record::{FileId, Form, NO_LABELS, Stream},
 };
 
 /// What stands in for the host and the task where nobody knows them.
@@ -73,6 +73,7 @@ impl Place {
             path: spot.path.as_deref().map_or(&self.path, Path::new),
             host: spot.host.as_deref().unwrap_or(NAME),
             task: NAME,
+            labels: &NO_LABELS,
             topic,
             read_at: self.read_at,
             form: Form::default(),
