@@ -8,7 +8,7 @@ use std::{hint::black_box, path::Path};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     document::{Builder, Settings, Source},
-    record::{FileId, Form, Part, Stream},
+    record::{FileId, Form, NO_LABELS, Part, Stream},
     splitter,
 };
 
@@ -21,6 +21,7 @@ fn source() -> Source<'static> {
         path: Path::new("/var/log/nginx/access.log"),
         host: "web-1.example.org",
         task: "nginx",
+        labels: &NO_LABELS,
         topic: "",
         read_at: "2024-06-15T10:00:00.123456789Z".parse().expect("a time"),
         form: Form::default(),

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, hint::black_box, path::PathBuf, sync::Arc, time::Inst
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     batcher::{Batcher, Sender, Settings, frame},
-    record::{Block, FileId, Form, Messages, Origin, Part, Permit, Stream},
+    record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream},
 };
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -54,8 +54,13 @@ fn text() -> Vec<u8> {
 /// The text as a reader hands it over.
 fn blocks(text: &[u8]) -> Vec<Block> {
     let stream = Stream { file: FileId(1), generation: 0 };
-    let origin =
-        Arc::new(Origin { stream, path: PathBuf::from("/var/log/app.log"), task: "app".into(), form: Form::default() });
+    let origin = Arc::new(Origin {
+        stream,
+        path: PathBuf::from("/var/log/app.log"),
+        task: "app".into(),
+        labels: Labels::default(),
+        form: Form::default(),
+    });
     let (mut blocks, mut at) = (Vec::new(), 0);
     while at < text.len() {
         let room = &text[at..text.len().min(at + BLOCK_BYTES)];

@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use logdrive::{
     batcher::frame::{self, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
-    record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream},
+    record::{Charset, Container, FileId, Form, Labels, Messages, Part, Run, Stream},
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,7 @@ fn meta(segments: Vec<Segment>) -> Meta {
         host: "web-1".to_owned(),
         machine: "9b0c2e7d5f1a4c3e8d6b7a5f4e3d2c1b".to_owned(),
         task: "nginx".to_owned(),
+        labels: Labels::default(),
         read_at: "2026-01-31T12:34:56.789Z".parse().expect("a time"),
         segments,
     }
@@ -124,6 +125,14 @@ fn made() -> Vec<(&'static str, Vector)> {
     let text = piece.repeat(9000);
     let packed = frame::encode(&meta(vec![segment(FILE, b"/srv/app.log", 1 << 40, &text, Part::Whole)]), &text);
     vectors.push(("blocks.json", Vector::new("a frame of several blocks", &packed, Some((piece, 9000)))));
+
+    let labels = [("service", "api"), ("owner", "\"größe\"")].into_iter().collect();
+    let labelled = Meta { labels, ..meta(vec![segment(FILE, b"/srv/app.log", 0, b"x\n", Part::Whole)]) };
+    let packed = frame::encode(&labelled, b"x\n");
+    vectors.push(("labels.json", Vector::new("labels of the task", &packed, Some((b"x\n", 1)))));
+    let labels = [("a.b", "x")].into_iter().collect();
+    let packed = frame::encode(&Meta { labels, ..labelled }, b"x\n");
+    vectors.push(("bad-labels.json", Vector::new("a label whose name no label may have", &packed, None)));
 
     vectors.extend(made_of_messages(FILE));
 

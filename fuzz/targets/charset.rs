@@ -7,7 +7,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
     document::{Builder, Passage, Settings, Source},
-    record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream},
+    record::{Charset, Container, FileId, Form, Messages, NO_LABELS, Part, Run, Stream},
     splitter,
 };
 
@@ -34,6 +34,7 @@ fuzz_target!(|input: (u8, u8, &[u8], &[u8])| {
         path: Path::new("/var/log/a.log"),
         host: "host",
         task: "task",
+        labels: &NO_LABELS,
         topic: "",
         read_at: jiff::Timestamp::from_second(1_718_445_600).expect("in range"),
         form: Form { charset, container },

@@ -6,7 +6,7 @@ use std::{collections::HashSet, path::Path};
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
     document::{Builder, Built, Id, Settings, Source, Tags},
-    record::{FileId, Form, Part, Stream},
+    record::{FileId, Form, NO_LABELS, Part, Stream},
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -22,6 +22,7 @@ fuzz_target!(|line: &[u8]| {
             path: Path::new("/var/log/a.log"),
             host: "host",
             task: "task",
+            labels: &NO_LABELS,
             topic: "",
             read_at: jiff::Timestamp::from_second(1_718_445_600).expect("in range"),
             form: Form::default(),

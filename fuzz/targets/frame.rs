@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
     batcher::frame::{self, META_HEADER, Meta, Segment, VERSION_HEADER},
-    record::{Container, FileId, Form, Messages, Part, Run, Stream},
+    record::{Container, FileId, Form, Labels, Messages, Part, Run, Stream},
     splitter,
 };
 
@@ -64,6 +64,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
         host: "host".to_owned(),
         machine: "machine".to_owned(),
         task: "task".to_owned(),
+        labels: Labels::default(),
         read_at: jiff::Timestamp::UNIX_EPOCH,
         segments,
     };

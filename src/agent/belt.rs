@@ -15,7 +15,7 @@ use super::{
 use crate::{
     batcher::{self, Batch, Split, frame::Packed, lines::Style},
     checkpoint::Keeper,
-    config::{Agent, Task},
+    config::{Agent, Key, KeyError, Task},
     kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
     metrics::{self, Counter, list},
     reader::{Event, Status},
@@ -52,6 +52,8 @@ pub(super) struct Producers {
 /// What is kept for each task.
 struct Lane {
     topic: Arc<str>,
+    /// How its records get their keys, if they have some.
+    key: Option<Key>,
     /// What its records look like, if they are single lines.
     style: Option<Style>,
     in_flight: u64,
@@ -78,20 +80,24 @@ pub(super) struct Belt {
 }
 
 impl Belt {
-    pub(super) fn new(agent: &Agent, host: String, machine: String, producers: Producers) -> Self {
-        let tasks = agent.tasks.iter().map(|task| (Arc::clone(&task.name), Lane::of(task)));
-        Self {
+    pub(super) fn new(agent: &Agent, host: String, machine: String, producers: Producers) -> anyhow::Result<Self> {
+        let tasks = agent.tasks.iter().zip(agent.topics()?).map(|(task, topic)| {
+            let key = task.key(&host)?;
+            Ok((Arc::clone(&task.name), Lane::of(task, topic, key)))
+        });
+        let tasks = tasks.collect::<Result<_, KeyError>>()?;
+        Ok(Self {
             keeper: Keeper::default(),
             producers,
             sender: batcher::Sender { host: host.into(), machine: machine.into() },
             settings: agent.batch.clone(),
-            tasks: tasks.collect(),
+            tasks,
             routes: Routes::default(),
             gatherers: HashMap::new(),
             parked: VecDeque::new(),
             sealed: Vec::new(),
             refused: VecDeque::new(),
-        }
+        })
     }
 
     /// Why nothing that was sent was acknowledged for at least `limit`, if so.
@@ -158,16 +164,17 @@ impl Belt {
 
     fn push(&mut self, block: Block) {
         let task = Arc::clone(&block.origin.task);
-        let Some((topic, style)) = self.tasks.get(&task).map(|lane| (Arc::clone(&lane.topic), lane.style)) else {
-            return;
-        };
-        let Some(partition) = self.routes.partition(&topic, block.origin.stream) else {
+        let Some(lane) = self.tasks.get(&task) else { return };
+        let (topic, style, stream) = (Arc::clone(&lane.topic), lane.style, block.origin.stream);
+        let key = lane.key.as_ref().map(|key| key.of(stream.file));
+        let Some(partition) = self.routes.partition(&topic, stream, key.as_deref()) else {
             self.parked.push_back(block);
             return;
         };
         let (settings, sender) = (&self.settings, &self.sender);
         let gatherer = self.gatherers.entry((task, partition));
-        let full = gatherer.or_insert_with(|| Gatherer::new(settings, style, sender)).push(block, Instant::now());
+        let gatherer = gatherer.or_insert_with(|| Gatherer::new(settings, style, sender));
+        let full = gatherer.push(block, key.as_deref(), Instant::now());
         self.sealed.extend(full.into_iter().map(|batch| (Arc::clone(&topic), partition, batch)));
     }
 
@@ -204,7 +211,10 @@ impl Belt {
     /// Sends what was sealed. Everything that has to be on disk before it is, or this may not be called.
     pub(super) async fn ship(&mut self) {
         for (topic, partition, batch) in std::mem::take(&mut self.sealed) {
-            let outgoing = batch.outgoing(&topic, partition);
+            let mut outgoing = batch.outgoing(&topic, partition);
+            if outgoing.pieces.is_none() {
+                outgoing.key = self.key(&outgoing.ticket.account.task);
+            }
             metrics::counter(&list::BATCH_TEXT_BYTES, &[&topic]).increment(outgoing.ticket.text_bytes);
             self.send(outgoing).await;
         }
@@ -212,6 +222,15 @@ impl Belt {
 
     pub(super) async fn send(&self, outgoing: Outgoing<Ticket>) {
         self.producers.of(!outgoing.pieces.is_none()).send(outgoing).await;
+    }
+
+    /// The key of a task's packed records.
+    fn key(&self, task: &str) -> Option<Vec<u8>> {
+        match self.tasks.get(task)?.key.as_ref()? {
+            Key::Same(key) => Some(key.to_vec()),
+            // A packed record has lines of many files; such a task is refused when the configuration is loaded.
+            Key::OfFile(_) => None,
+        }
     }
 
     /// What the records of a task look like, if they are single lines.
@@ -265,7 +284,8 @@ impl Belt {
                     for half in *halves {
                         let (lines, text_bytes) = (half.lines, half.text_bytes);
                         let ticket = Ticket { account: Arc::clone(&account), lines, text_bytes, permit: half.permit };
-                        self.send(outgoing(&record.topic, record.partition, half.packed, ticket)).await;
+                        let half = outgoing(&record.topic, record.partition, half.packed, ticket);
+                        self.send(Outgoing { key: record.key.clone(), ..half }).await;
                     }
                     return;
                 }
@@ -275,7 +295,8 @@ impl Belt {
         };
         error!(error = %error, "kafka refuses a record that can't be made smaller; it is offered again every 30 s");
         let ticket = Ticket { account, lines, text_bytes, permit: whole.permit };
-        self.offer_later(outgoing(&record.topic, record.partition, whole.packed, ticket));
+        let whole = outgoing(&record.topic, record.partition, whole.packed, ticket);
+        self.offer_later(Outgoing { key: record.key, ..whole });
     }
 
     /// Offers again, in a while, what no broker takes.
@@ -293,9 +314,10 @@ impl Belt {
 }
 
 impl Lane {
-    fn of(task: &Task) -> Self {
+    fn of(task: &Task, topic: Arc<str>, key: Option<Key>) -> Self {
         Self {
-            topic: task.topic.as_str().into(),
+            topic,
+            key,
             style: task.style(),
             in_flight: 0,
             acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[&task.name]),

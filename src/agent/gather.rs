@@ -33,11 +33,11 @@ impl Gatherer {
         }
     }
 
-    /// Adds a block; returns what this filled.
-    pub(super) fn push(&mut self, block: Block, now: Instant) -> Vec<Gathered> {
+    /// Adds a block, whose records get `key` if they are single lines; returns what this filled.
+    pub(super) fn push(&mut self, block: Block, key: Option<&[u8]>, now: Instant) -> Vec<Gathered> {
         match self {
             Self::Packed(batcher) => batcher.push(block, now).into_iter().map(Gathered::Packed).collect(),
-            Self::Lines(batcher) => batcher.push(block, now).into_iter().map(Gathered::Lines).collect(),
+            Self::Lines(batcher) => batcher.push(block, key, now).into_iter().map(Gathered::Lines).collect(),
         }
     }
 

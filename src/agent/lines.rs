@@ -112,7 +112,12 @@ fn alone(record: &Outgoing<()>, piece: &Piece) -> (Vec<u8>, Pieces) {
         (name, start..buffer.len() as u32)
     });
     let headers: Vec<_> = headers.collect();
-    let each = vec![Piece { value, headers: 0..headers.len() as u32 }];
+    let key = record.pieces.key(piece, &record.value).map_or(0..0, |key| {
+        let start = buffer.len() as u32;
+        buffer.extend_from_slice(key);
+        start..buffer.len() as u32
+    });
+    let each = vec![Piece { value, key, headers: 0..headers.len() as u32 }];
     (buffer, Pieces { each, headers })
 }
 

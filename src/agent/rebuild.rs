@@ -64,7 +64,9 @@ pub(super) async fn rebuild(
     health: &Part,
     stop: &CancellationToken,
 ) -> Option<Rebuilt> {
-    let mut topics: Vec<&str> = config.agent.tasks.iter().map(|task| task.topic.as_str()).collect();
+    // A configuration whose tasks have no topics is refused when it is loaded.
+    let of_tasks = config.agent.topics().unwrap_or_default();
+    let mut topics: Vec<&str> = of_tasks.iter().map(|topic| &**topic).collect();
     topics.sort_unstable();
     topics.dedup();
     let mut trails = Trails::new(machine);
@@ -86,7 +88,8 @@ async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -
     let counter = metrics::counter(&list::REBUILD_RECORDS, &[topic]);
     let mut is_told = false;
     let tells = |style: lines::Style| style.headers && style.value == Value::Raw;
-    let mut styles = config.agent.tasks.iter().filter(|task| task.topic == topic).filter_map(|task| task.style());
+    let tasks = config.agent.tasks.iter().zip(config.agent.topics().unwrap_or_default());
+    let mut styles = tasks.filter(|(_, sent_to)| **sent_to == *topic).filter_map(|(task, _)| task.style());
     let reach = if styles.any(tells) { Reach { records_max: LINES_MAX, ..REACH } } else { REACH };
     loop {
         let (settings, name, counter) = (config.kafka.clone(), topic.to_owned(), counter.clone());
@@ -281,7 +284,7 @@ mod tests {
             lines::{LineBatch, LineBatcher, Style, Value},
         },
         kafka::Past,
-        record::{Block, FileId, Form, Messages, Origin, Part, Permit, Stream, TailMark},
+        record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream, TailMark},
     };
 
     fn stream(file: u128) -> Stream {
@@ -303,6 +306,7 @@ mod tests {
             host: "h".to_owned(),
             machine: machine.to_owned(),
             task: "t".to_owned(),
+            labels: Labels::default(),
             read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
             segments: vec![segment],
         };
@@ -340,8 +344,13 @@ mod tests {
     #[test]
     fn single_lines_that_follow_each_other_are_told_as_one_text_and_json_tells_nothing() {
         let sender = Sender { host: "h".into(), machine: "m".into() };
-        let origin =
-            Origin { stream: stream(1), path: "/var/log/a.log".into(), task: "t".into(), form: Form::default() };
+        let origin = Origin {
+            stream: stream(1),
+            path: "/var/log/a.log".into(),
+            task: "t".into(),
+            labels: Labels::default(),
+            form: Form::default(),
+        };
         let block = |offset, text: &str| Block {
             origin: Arc::new(origin.clone()),
             offset,
@@ -355,7 +364,7 @@ mod tests {
         let pasts = |value, offset, text: &str| -> Vec<Past> {
             let style = Style { value, headers: true };
             let mut batcher = LineBatcher::new(&batcher::Settings::default(), style, sender.clone());
-            assert!(batcher.push(block(offset, text), Instant::now()).is_empty());
+            assert!(batcher.push(block(offset, text), None, Instant::now()).is_empty());
             let LineBatch { buffer, pieces, .. } = batcher.seal().expect("lines");
             let headers =
                 |piece| pieces.headers_of(piece, &buffer).map(|(name, value)| (name.to_owned(), Some(value.to_vec())));

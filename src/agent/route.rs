@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::Ticket;
 use crate::{
-    kafka::{KafkaError, Producer},
+    kafka::{self, KafkaError, Producer},
     record::Stream,
 };
 
@@ -21,8 +21,8 @@ const AGAIN_KNOWN: Duration = Duration::from_secs(31);
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     partitions: HashMap<Arc<str>, i32>,
-    /// Streams that had something under way when their topic's partitions became others. They stay where they are
-    /// until all of that is settled, so that what comes later can't arrive earlier.
+    /// Streams that had something under way when their topic's partitions became others, with how many there were. They
+    /// stay where they are until all of that is settled, so that what comes later can't arrive earlier.
     pinned: HashMap<(Arc<str>, Stream), i32>,
 }
 
@@ -35,7 +35,7 @@ impl Routes {
         };
         info!(%topic, before, partitions = count, "the topic has another number of partitions");
         for stream in under_way() {
-            self.pinned.entry((Arc::clone(topic), stream)).or_insert_with(|| spread(stream, before));
+            self.pinned.entry((Arc::clone(topic), stream)).or_insert(before);
         }
     }
 
@@ -49,14 +49,14 @@ impl Routes {
         self.pinned.retain(|(_, stream), _| !is_settled(*stream));
     }
 
-    /// The partition of a stream's lines; none if the topic isn't known yet.
-    pub(super) fn partition(&self, topic: &Arc<str>, stream: Stream) -> Option<i32> {
-        let count = *self.partitions.get(topic)?;
-        if self.pinned.is_empty() {
-            return Some(spread(stream, count));
+    /// The partition of a stream's lines, whose records have `key`; none if the topic isn't known yet. It is the key's, as
+    /// Kafka's own clients have it, or, without a key, one that the file's identity chooses.
+    pub(super) fn partition(&self, topic: &Arc<str>, stream: Stream, key: Option<&[u8]>) -> Option<i32> {
+        let mut count = *self.partitions.get(topic)?;
+        if !self.pinned.is_empty() {
+            count = self.pinned.get(&(Arc::clone(topic), stream)).copied().unwrap_or(count);
         }
-        let pinned = self.pinned.get(&(Arc::clone(topic), stream)).copied();
-        Some(pinned.unwrap_or_else(|| spread(stream, count)))
+        Some(key.map_or_else(|| spread(stream, count), |key| kafka::partition_of(key, count)))
     }
 }
 
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn a_file_has_one_partition_and_none_before_the_topic_is_known() {
         let (mut routes, topic) = (Routes::default(), Arc::from("t"));
-        assert_eq!(routes.partition(&topic, stream(7)), None);
+        assert_eq!(routes.partition(&topic, stream(7), None), None);
         routes.learn(&topic, 3, Vec::new);
-        assert_eq!(routes.partition(&topic, stream(7)), Some(1));
-        assert!((0..3).contains(&routes.partition(&topic, stream(u128::MAX)).expect("known")));
+        assert_eq!(routes.partition(&topic, stream(7), None), Some(1));
+        assert!((0..3).contains(&routes.partition(&topic, stream(u128::MAX), None).expect("known")));
     }
 
     #[test]
@@ -122,14 +122,32 @@ mod tests {
         routes.learn(&topic, 2, || vec![stream(7)]);
         assert!(!routes.is_pinned(), "what is the same moves nobody");
         routes.learn(&topic, 5, || vec![stream(7), stream(8)]);
-        assert_eq!((routes.partition(&topic, stream(7)), routes.partition(&topic, stream(9))), (Some(1), Some(4)));
+        assert_eq!(
+            (routes.partition(&topic, stream(7), None), routes.partition(&topic, stream(9), None)),
+            (Some(1), Some(4))
+        );
         routes.learn(&topic, 6, || vec![stream(7)]);
-        assert_eq!(routes.partition(&topic, stream(7)), Some(1), "it still is where it was at first");
-        assert_eq!(routes.partition(&other, stream(7)), Some(1));
+        assert_eq!(routes.partition(&topic, stream(7), None), Some(1), "it still is where it was at first");
+        assert_eq!(routes.partition(&other, stream(7), None), Some(1));
         routes.unpin(|which| which == stream(8));
         assert!(routes.is_pinned());
         routes.unpin(|_| true);
-        assert_eq!(routes.partition(&topic, stream(8)), Some(2));
+        assert_eq!(routes.partition(&topic, stream(8), None), Some(2));
         assert!(!routes.is_pinned());
+    }
+
+    #[test]
+    fn a_key_decides_for_all_files_that_have_it_and_they_too_move_only_when_nothing_is_under_way() {
+        let (mut routes, topic, key) = (Routes::default(), Arc::from("t"), Some(&b"foobar"[..]));
+        routes.learn(&topic, 3, Vec::new);
+        // The hash of "foobar", as Kafka's own clients have it, without its sign.
+        let of_key = |count: i32| Some((0x7fff_ffff & -790_332_482_i32) % count);
+        assert_eq!([7, 8].map(|file| routes.partition(&topic, stream(file), key)), [of_key(3); 2]);
+        routes.learn(&topic, 8, || vec![stream(7)]);
+        assert_ne!(of_key(3), of_key(8), "else it tells nothing");
+        let both = [7, 8].map(|file| routes.partition(&topic, stream(file), key));
+        assert_eq!(both, [of_key(3), of_key(8)]);
+        routes.unpin(|_| true);
+        assert_eq!(routes.partition(&topic, stream(7), key), of_key(8));
     }
 }

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::meta;
 use crate::{
-    record::{Form, Messages, Part, Stream, TailMark},
+    record::{Form, Labels, Messages, Part, Stream, TailMark},
     splitter,
 };
 
@@ -51,6 +51,8 @@ pub struct Meta {
     pub machine: String,
     /// The name of the task that collected it.
     pub task: String,
+    /// What the task says of all its lines.
+    pub labels: Labels,
     /// When the first of the text was read.
     pub read_at: jiff::Timestamp,
     /// The stretches of text, in the order in which they stand in it.

@@ -16,7 +16,7 @@ use serde::{
 };
 
 use super::frame::{FrameError, Meta, Segment, VERSIONS};
-use crate::record::{Charset, Container, FileId, Form, Messages, Part, Run, Stream};
+use crate::record::{Charset, Container, FileId, Form, Labels, Messages, Part, Run, Stream};
 
 /// What a segment's JSON takes at most besides its path and its messages: every number at its widest, `"part"`
 /// included.
@@ -51,6 +51,7 @@ pub(super) fn write(meta: &Meta) -> Vec<u8> {
         host: Cow::Borrowed(&meta.host),
         machine: Cow::Borrowed(&meta.machine),
         task: Cow::Borrowed(&meta.task),
+        labels: meta.labels.clone(),
         read_at: meta.read_at,
         segments,
     };
@@ -67,13 +68,20 @@ pub(super) fn read(json: &[u8], version: u32) -> Result<Meta, FrameError> {
         Segment::try_from(segment)
     });
     let segments = segments.collect::<Result<_, _>>()?;
+    check_labels(&json.labels)?;
     Ok(Meta {
         host: json.host.into_owned(),
         machine: json.machine.into_owned(),
         task: json.task.into_owned(),
+        labels: json.labels,
         read_at: json.read_at,
         segments,
     })
+}
+
+/// Labels that could make no document are refused.
+pub(super) fn check_labels(labels: &Labels) -> Result<(), FrameError> {
+    labels.check().map_err(|error| FrameError::Meta(error.to_string()))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +89,8 @@ struct MetaJson<'a> {
     host: Cow<'a, str>,
     machine: Cow<'a, str>,
     task: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     read_at: jiff::Timestamp,
     segments: Vec<SegmentJson<'a>>,
 }

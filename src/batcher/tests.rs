@@ -18,7 +18,7 @@ use super::{
     frame::{self, FrameError, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
     split,
 };
-use crate::record::{Block, Budget, FileId, Form, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
+use crate::record::{Block, Budget, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
 
 pub(super) fn sender() -> Sender {
     Sender { host: "web-1".into(), machine: "4f6c1".into() }
@@ -32,7 +32,8 @@ pub(super) fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
     let stream = Stream { file: FileId(file), generation: 3 };
     let path = PathBuf::from(format!("/var/log/{file}.log"));
     let lines = if part == Part::Whole { crate::splitter::count(text) } else { 1 };
-    let origin = Arc::new(Origin { stream, path, task: "app".into(), form: Form::default() });
+    let origin =
+        Arc::new(Origin { stream, path, task: "app".into(), labels: Labels::default(), form: Form::default() });
     let read_at = jiff::Timestamp::UNIX_EPOCH;
     Block {
         origin,
@@ -312,6 +313,7 @@ fn meta_of(bytes: u64) -> Meta {
         host: "h".to_owned(),
         machine: "m".to_owned(),
         task: "t".to_owned(),
+        labels: Labels::default(),
         read_at: jiff::Timestamp::UNIX_EPOCH,
         segments: vec![segment],
     }

@@ -180,8 +180,8 @@ Examples:
 
 Then open http://127.0.0.1:7717. Files are followed; one that is not there yet is waited for.")]
 pub(super) struct Up {
-    /// Files, or globs in quotes: `*` and `?` stay in a directory, `**` does not
-    #[arg(required = true, value_name = "FILE|GLOB")]
+    /// Files, or globs in quotes: `*` and `?` stay in a directory, `**` does not; without any, the configuration's tasks
+    #[arg(value_name = "FILE|GLOB")]
     pub(super) patterns: Vec<String>,
 }
 
@@ -250,7 +250,7 @@ pub(super) enum LogFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::CommandFactory;
 
     use super::{Arguments, Command};
 
@@ -271,12 +271,5 @@ mod tests {
         let Command::Search(search) = read.command else { panic!("it is a search") };
         assert_eq!((search.query.join(" ").as_str(), search.limit), ("timeout !healthcheck level>=warn", 5));
         assert_eq!(read.verbose, 2);
-    }
-
-    #[test]
-    fn up_without_a_file_shows_how_it_is_used() {
-        let error = Arguments::try_parse_from(["logdrive", "up"]).expect_err("no file");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("logdrive up /var/log/syslog"), "{error}");
     }
 }

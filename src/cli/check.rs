@@ -1,6 +1,10 @@
 //! `logdrive check`: the configuration, then every server that it names, one line each.
 
-use super::{failure::Told, report::report, service, stores};
+use super::{
+    failure::Told,
+    report::{remark, report},
+    service, stores,
+};
 use crate::{config::Config, elastic, kafka};
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
@@ -18,8 +22,12 @@ async fn servers(config: &Config) -> bool {
     let mut all_well = true;
     if config.names("kafka") || collects || transfers {
         let answer = kafka::check(&config.kafka).await;
+        let answers = answer.is_ok();
         all_well &=
             report("kafka", answer.map(|lines| format!("{}: {}", config.kafka.bootstrap_servers, lines.join(", "))));
+        if answers {
+            all_well &= topics(config).await;
+        }
     }
     if config.names("elasticsearch") || transfers {
         let indices = stores::indices(&config.transfer.target());
@@ -28,4 +36,25 @@ async fn servers(config: &Config) -> bool {
             report("elasticsearch", answer.map(|text| format!("{}: {text}", config.elasticsearch.urls.join(", "))));
     }
     all_well
+}
+
+/// Says to which topic each task sends, and whether it is there.
+async fn topics(config: &Config) -> bool {
+    let there = match kafka::describe(&config.kafka).await {
+        Ok(there) => there,
+        Err(error) => return report("topics", Err::<String, _>(error)),
+    };
+    let topics = match config.agent.topics() {
+        Ok(topics) => topics,
+        Err(error) => return report("topics", Err::<String, _>(error)),
+    };
+    for (task, topic) in config.agent.tasks.iter().zip(topics) {
+        let part = format!("task {}", task.name);
+        if there.iter().any(|known| *known.name == *topic) {
+            report(&part, Ok::<_, &str>(format!("sends to {topic}")));
+        } else {
+            remark(&part, &format!("sends to {topic}, which is not there; `logdrive setup kafka` makes it"));
+        }
+    }
+    true
 }

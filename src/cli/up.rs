@@ -9,6 +9,10 @@ use super::{arguments::Up, failure::Usage, serve, service};
 use crate::{config::Config, local::Local, reader, search};
 
 pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
+    if up.patterns.is_empty() && config.agent.tasks.is_empty() {
+        let hint = "name files, as in: logdrive up /var/log/syslog";
+        return Err(Usage(format!("no file is named, and the configuration has no task\nhint: {hint}")).into());
+    }
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
     service::run(config, async |stop, health| {
         let listener = serve::open(&config.web.listen, "web.listen").await?;
@@ -38,7 +42,13 @@ fn pattern(text: &str) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::failure::Usage, pattern};
+    use super::{super::failure::Usage, Config, Up, pattern, run};
+
+    #[test]
+    fn without_a_file_and_without_a_task_it_says_how_it_is_used() {
+        let error = run(&Config::default(), &Up { patterns: Vec::new() }).expect_err("nothing to collect");
+        assert!(error.is::<Usage>() && error.to_string().contains("logdrive up /var/log/syslog"), "{error}");
+    }
 
     #[test]
     fn a_file_that_is_not_there_is_waited_for_and_a_directory_is_answered_with_a_pattern() {

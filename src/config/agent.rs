@@ -13,7 +13,7 @@ use crate::{
         lines::{Style, Value},
     },
     reader::{self, Compression, Identity, Io, Multiline, StartAt},
-    record::Charset,
+    record::{Charset, Labels},
 };
 
 /// What is read, and how.
@@ -57,6 +57,9 @@ pub struct Agent {
     pub forget_after: Duration,
     /// Where reading begins in known files when the checkpoints were lost and Kafka can't say.
     pub checkpoints_lost: StartAt,
+    /// How many topics may come of the tasks' labels, by templates such as `app-{service}`; topics that are written out
+    /// don't count.
+    pub topics_max: usize,
     /// When a batch is full.
     pub batch: batcher::Settings,
     /// What is collected, task by task; names are unique.
@@ -69,13 +72,22 @@ pub struct Agent {
 pub struct Task {
     /// What metrics, documents and checkpoints call the task; not empty.
     pub name: Arc<str>,
+    /// What is said of all its lines: up to 16 names (`[a-zA-Z_][a-zA-Z0-9_]*`) with values. Records and documents carry
+    /// them.
+    #[serde(default)]
+    pub labels: Labels,
     /// Paths or globs (`*`, `?`, `[a-z]`, `{a,b}`, `**`); at least one.
     pub paths: Vec<String>,
     /// Globs of files that are left out: of the whole path if they hold a `/`, else of the file's name.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// The Kafka topic.
+    /// The Kafka topic, or a template of it with labels, such as `app-{service}`; it has to begin with text. `{task}` is
+    /// the task's name.
     pub topic: String,
+    /// The key of the task's records, a template with `{host}`, `{task}`, labels, and, of single lines, `{file}`, the file's
+    /// identity. Records of one key are in one partition. None means no key: each file has a partition of its own choice.
+    #[serde(default)]
+    pub key: Option<String>,
     /// How lines become Kafka records.
     #[serde(default)]
     pub encoding: Encoding,
@@ -163,6 +175,7 @@ impl Task {
     pub fn reader(&self) -> reader::Task {
         reader::Task {
             name: Arc::clone(&self.name),
+            labels: self.labels.clone(),
             paths: self.paths.clone(),
             exclude: self.exclude.clone(),
             start_at: self.start_at,
@@ -195,6 +208,7 @@ impl Default for Agent {
             rate: None,
             forget_after: Duration::from_secs(7 * 24 * 3600),
             checkpoints_lost: StartAt::Beginning,
+            topics_max: 100,
             batch: batcher::Settings::default(),
             tasks: Vec::new(),
         }

@@ -8,11 +8,14 @@ mod agent;
 mod check;
 mod documents;
 mod environment;
+mod key;
 mod load;
 mod problem;
 mod rate;
 mod rules;
 mod schema;
+mod template;
+mod topics;
 mod transfer;
 
 #[cfg(test)]
@@ -23,8 +26,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 pub use agent::{Agent, Encoding, Task};
+pub use key::{Key, KeyError};
 pub use problem::ConfigError;
 pub use rate::Rate;
+pub use template::TemplateError;
+pub use topics::{TopicError, Topics};
 pub use transfer::{Ids, Target, Transfer};
 
 use crate::{document, elastic, embedded, kafka};

@@ -4,13 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use bytesize::ByteSize;
 
-use super::{Agent, Config, Encoding, Task, Transfer, problem::Problem};
+use super::{
+    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer, problem::Problem,
+    topics::is_topic,
+};
 use crate::{
     batcher::lines::Value,
     document::IndexName,
     kafka::KafkaError,
     reader::{self, MultilineError},
-    record::Charset,
+    record::{Charset, LABEL_NAME_BYTES_MAX, LabelError},
 };
 
 /// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
@@ -99,6 +102,7 @@ fn agent(agent: &Agent, broken: &mut Broken) {
         broken.add("agent.line_bytes_max", what, "no broker takes such a record: write at most \"64MiB\"");
     }
     let mut names = HashMap::new();
+    let mut topics = Topics::new(agent.topics_max);
     for (index, one) in agent.tasks.iter().enumerate() {
         let path = format!("agent.tasks.{index}");
         if let Some(first) = names.insert(&one.name, index) {
@@ -110,6 +114,7 @@ fn agent(agent: &Agent, broken: &mut Broken) {
             );
         }
         task(one, &path, broken);
+        topic_of(one, &path, &mut topics, broken);
         text(one, &path, agent.line_bytes_max, broken);
     }
 }
@@ -139,8 +144,64 @@ fn task(task: &Task, path: &str, broken: &mut Broken) {
             "no file would be read from its beginning; write a longer time, such as \"24h\", or leave it out",
         );
     }
-    topic(&task.topic, &format!("{path}.topic"), broken);
+    labels(task, path, broken);
+    key(task, path, broken);
     lines(task, path, broken);
+}
+
+/// What a task says of all its lines.
+fn labels(task: &Task, path: &str, broken: &mut Broken) {
+    let Err(error) = task.labels.check() else { return };
+    let path = match &error {
+        LabelError::Count(_) => format!("{path}.labels"),
+        LabelError::Name(name) | LabelError::Value(name) => format!("{path}.labels.{name}"),
+    };
+    let hint = match &error {
+        LabelError::Count(_) => {
+            "every record and document carries all of them: keep those that are asked for".to_owned()
+        }
+        LabelError::Name(_) => format!(
+            "write letters a-z and A-Z, digits and `_`, not a digit first, and up to {LABEL_NAME_BYTES_MAX} of them"
+        ),
+        LabelError::Value(_) => "write a short text, such as \"api\", or leave the label out".to_owned(),
+    };
+    broken.add(&path, error.to_string(), &hint);
+}
+
+/// The key that a task's template makes.
+fn key(task: &Task, path: &str, broken: &mut Broken) {
+    let Err(error) = task.key("host") else { return };
+    let hint = match &error {
+        KeyError::Template(TemplateError::Brace(_)) => "write a placeholder as in \"{host}\"".to_owned(),
+        KeyError::Template(TemplateError::Unknown(_, name)) => {
+            format!("add labels = {{ {name} = \"…\" }}; {{host}}, {{task}} and {{file}} are known without")
+        }
+        KeyError::Fixed(_) => "write {host}, {task}, {file} or a label, in braces, or leave it out".to_owned(),
+        KeyError::Packed(_) => {
+            "add encoding = \"lines\", or leave it out: a file's lines are in one partition without a key, too"
+                .to_owned()
+        }
+    };
+    broken.add(&format!("{path}.key"), error.to_string(), &hint);
+}
+
+/// The topic that a task's template makes of its labels.
+fn topic_of(task: &Task, path: &str, topics: &mut Topics, broken: &mut Broken) {
+    let Err(error) = topics.of(task, &task.labels) else { return };
+    let hint = match &error {
+        TopicError::Template(TemplateError::Brace(_)) => "write a placeholder as in \"app-{service}\"".to_owned(),
+        TopicError::Template(TemplateError::Unknown(_, name)) if name == "host" => {
+            "with a topic for each host there would be as many as hosts: give hosts a label that several have"
+                .to_owned()
+        }
+        TopicError::Template(TemplateError::Unknown(_, name)) => {
+            format!("add labels = {{ {name} = \"…\" }}; {{task}} is the task's name")
+        }
+        TopicError::Open(_) => "begin with what all its topics have in common, as in \"app-{service}\"".to_owned(),
+        TopicError::Name(_) => TOPIC_HINT.to_owned(),
+        TopicError::Count { .. } => "raise agent.topics_max if so many topics are wanted".to_owned(),
+    };
+    broken.add(&format!("{path}.topic"), error.to_string(), &hint);
 }
 
 /// What a task says of records of single lines.
@@ -274,12 +335,11 @@ fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
     }
 }
 
-/// Kafka's own rule for the names of topics.
+const TOPIC_HINT: &str = "Kafka allows up to 249 letters a-z and A-Z, digits, `.`, `_` and `-`";
+
 fn topic(name: &str, path: &str, broken: &mut Broken) {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.chars().all(legal) {
-        let hint = "Kafka allows up to 249 letters a-z and A-Z, digits, `.`, `_` and `-`";
-        broken.add(path, format!("{name:?} can't be the name of a topic"), hint);
+    if !is_topic(name) {
+        broken.add(path, TopicError::Name(name.to_owned()).to_string(), TOPIC_HINT);
     }
 }
 

@@ -237,6 +237,65 @@ fn what_a_task_says_of_its_text_is_read_and_has_to_mean_something() {
 }
 
 #[test]
+fn labels_are_few_short_and_called_as_labels_can_be() {
+    let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
+    let config = parse(&format!("{task}labels = {{ service = \"api\", env = \"prod\" }}"), &[]).expect("valid");
+    assert_eq!(config.agent.tasks[0].reader().labels.get("service"), Some("api"));
+    let many: String = (0..17).map(|number| format!("a{number} = \"x\", ")).collect();
+    let cases = [
+        ("\"a.b\" = \"x\"", "5:20: \"a.b\" can't be the name of a label"),
+        ("env = \"\"", "5:18: the label env is empty, longer than 256 bytes, or has control characters"),
+        ("env = 1", "5:18: agent.tasks[].labels.env takes text in quotes, not a whole number"),
+        (&many, "5:10: there are 17 labels, more than 16"),
+    ];
+    for (labels, what) in cases {
+        let told = told(&format!("{task}labels = {{ {labels} }}"));
+        assert_eq!((told.len(), told[0].as_str()), (2, what), "{labels}");
+    }
+}
+
+#[test]
+fn a_topic_is_made_of_labels_and_a_mistake_in_it_is_told() {
+    let task = "[[agent.tasks]]\nname = \"web\"\npaths = [\"/a\"]\nlabels = { service = \"api\", long = \"a b\" }\n";
+    let config = parse(&format!("{task}topic = \"app-{{service}}.{{task}}\""), &[]).expect("valid");
+    assert_eq!(config.agent.topics().expect("valid")[0].as_ref(), "app-api.web");
+    let cases = [
+        ("{service}", "\"{service}\" begins with a placeholder, so a value could name any topic"),
+        ("app-{env}", "\"app-{env}\" has the placeholder {env}, of which the task knows nothing"),
+        ("app-{service", "\"app-{service\" has a brace without its partner"),
+        ("app-{long}", "\"app-a b\" can't be the name of a topic"),
+    ];
+    for (topic, what) in cases {
+        let told = told(&format!("{task}topic = \"{topic}\""));
+        assert_eq!((told.len(), told[0].as_str()), (2, format!("5:9: {what}").as_str()), "{topic}");
+    }
+    let hint = |topic: &str| told(&format!("{task}topic = \"{topic}\"")).remove(1);
+    assert_eq!(hint("app-{env}"), "hint: add labels = { env = \"…\" }; {task} is the task's name");
+    assert!(hint("app-{host}").contains("a label that several have"));
+    let two = format!("[agent]\ntopics_max = 1\n{task}topic = \"a-{{service}}\"\n{}", task.replace("web", "b"));
+    let told = told(&format!("{two}topic = \"b-{{service}}\""));
+    let what = "the topic \"b-api\" would be one more than the 1 that agent.topics_max allows to come of labels";
+    assert_eq!(told[0], format!("12:9: {what}"));
+}
+
+#[test]
+fn a_key_says_something_that_tells_files_or_tasks_apart() {
+    let task = "[[agent.tasks]]\nname = \"web\"\npaths = [\"/a\"]\ntopic = \"t\"\n";
+    assert!(parse(&format!("{task}key = \"{{host}}/{{task}}\""), &[]).is_ok());
+    assert!(parse(&format!("{task}key = \"{{file}}\"\nencoding = \"lines\""), &[]).is_ok());
+    let cases = [
+        ("file", "the key \"file\" is the same for all tasks and hosts, so that all lines go to one partition"),
+        ("{file}", "the key \"{file}\" is another one for each file, and a packed record has lines of many"),
+        ("{env}", "\"{env}\" has the placeholder {env}, of which the task knows nothing"),
+        ("{", "\"{\" has a brace without its partner"),
+    ];
+    for (key, what) in cases {
+        let told = told(&format!("{task}key = \"{key}\""));
+        assert_eq!((told.len(), told[0].as_str()), (2, format!("5:7: {what}").as_str()), "{key}");
+    }
+}
+
+#[test]
 fn variables_override_the_file_and_are_read_as_their_settings_ask() {
     let variables = [
         ("LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS", "a:9092,b:9092"),

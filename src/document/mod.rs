@@ -15,6 +15,7 @@
 //! | `log.level` | a name of [`Level`](crate::record::Level), if the line has a level ([`level`]) |
 //! | `log.file.path`, `log.offset` | the file, and where in the stream the line begins, in bytes |
 //! | `host.name`, `logdrive.task` | the host that read it and the task that collects it |
+//! | `labels.NAME` | what the task says of all its lines |
 //! | `logdrive.file`, `logdrive.generation` | the file's identity, and how often the file was truncated |
 //! | `logdrive.time` | where `@timestamp` is from: `line`, `field`, `container` or `read` |
 //! | `log.iostream` | `stdout` or `stderr`, of what a container said |
@@ -33,6 +34,8 @@
 //!    way to one (`host`, since we have `host.name`) or goes on behind one (`host.name.first`); a store can't have
 //!    both. So do `fields` itself, all of `logdrive`, and names that begin with `_` and a small letter, which
 //!    stores keep for themselves (`_id`).
+//!    Labels of the line's own stay beside the task's, unless a name is in both or the line's are no object: then the
+//!    member goes under `fields` as a whole.
 //! 2. `message`, or else `msg`, if it is a string, becomes `message`. A line without one keeps its whole text as
 //!    `message`, so that a plain search finds it.
 //! 3. The first of `@timestamp`, `timestamp`, `time` and `ts` that is a time becomes `@timestamp`; the first of
@@ -51,6 +54,7 @@ mod builder;
 mod id;
 pub mod index_name;
 pub mod json;
+mod labels;
 pub mod level;
 mod names;
 mod routes;

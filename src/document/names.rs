@@ -1,5 +1,7 @@
 //! Names of a JSON line's members: which mean something to us, which are ours, and which no store takes.
 
+use super::labels::LABELS;
+
 /// What a name at the root of a JSON line means to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -7,6 +9,8 @@ pub enum Name {
     Plain,
     /// It is ours or stands in the way of ours: the member goes under `fields`.
     Ours,
+    /// Labels of the line's own: under `fields` if the task's are in the way.
+    Labels,
     /// The value may be the message; lower numbers first.
     Message(u8),
     /// The value may be the time; lower numbers first.
@@ -35,6 +39,7 @@ impl Name {
         match name {
             "message" => Name::Message(0),
             "msg" => Name::Message(1),
+            "log" => Name::Message(2),
             "@timestamp" => Name::Time(0),
             "timestamp" => Name::Time(1),
             "time" => Name::Time(2),
@@ -45,15 +50,22 @@ impl Name {
             "lvl" => Name::Level(3),
             "severity_text" => Name::Level(4),
             "levelname" => Name::Level(5),
+            _ if name.starts_with(LABELS) && is_in(name, LABELS) => Name::Labels,
             _ if is_ours(name) => Name::Ours,
             _ => Name::Plain,
         }
     }
 
+    /// Whether the member may come under `fields`, which is one level deeper.
+    #[must_use]
+    pub fn may_be_moved(self) -> bool {
+        self.is_moved() || self == Name::Labels
+    }
+
     /// Whether the member can't stay at the root under its name.
     #[must_use]
     pub fn is_moved(self) -> bool {
-        matches!(self, Name::Ours | Name::Message(0) | Name::Time(0) | Name::Level(0))
+        matches!(self, Name::Ours | Name::Message(0 | 2) | Name::Time(0) | Name::Level(0))
     }
 }
 
@@ -112,7 +124,6 @@ mod tests {
             "host",
             "host.name",
             "host.name.first",
-            "log",
             "log.file",
             "log.file.path",
             "log.file.path.x",
@@ -131,6 +142,7 @@ mod tests {
         for name in ours {
             assert_eq!(Name::of(name), Name::Ours, "{name}");
         }
+        assert_eq!(["labels", "labels.x"].map(Name::of), [Name::Labels; 2]);
         let plain = [
             "",
             "hostname",
@@ -145,6 +157,8 @@ mod tests {
             "_",
             "user",
             "msg.x",
+            "labels_",
+            "label",
             "level.x",
             "Message",
         ];

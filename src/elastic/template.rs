@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{Client, ElasticError, Flavor, Server};
 
 /// Raised whenever the template changes; servers with a lower one are brought up to date.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// Higher than the templates that come with Elasticsearch (100) and its integrations (200).
 const PRIORITY: usize = 300;
@@ -118,7 +118,7 @@ fn mappings(server: &Server) -> Value {
     let long = json!({ "type": "long" });
     let mut mappings = json!({
         "date_detection": false,
-        "dynamic_templates": [{ "strings": { "match_mapping_type": "string", "mapping": keyword } }],
+        "dynamic_templates": dynamic(&keyword),
         "properties": {
             "@timestamp": { "type": "date", "ignore_malformed": false },
             "message": { "type": "text", "norms": false },
@@ -140,6 +140,18 @@ fn mappings(server: &Server) -> Value {
         mappings["subobjects"] = json!(false);
     }
     mappings
+}
+
+/// How fields are mapped that no document had before. Labels are keywords, as the Elastic Common Schema wants them: a
+/// line's own may be numbers, and must not keep a task's label of that name out of the index.
+fn dynamic(keyword: &Value) -> Vec<Value> {
+    // Without a kind it would hold for objects too, and a document with one would be refused.
+    let labels = ["boolean", "double", "long"].into_iter().map(|kind| {
+        json!({ format!("labels_{kind}"): {
+            "path_match": "labels.*", "match_mapping_type": kind, "mapping": keyword,
+        } })
+    });
+    labels.chain([json!({ "strings": { "match_mapping_type": "string", "mapping": keyword } })]).collect()
 }
 
 /// Whether the server can be told to keep field names flat, and then flattens the objects in documents too.

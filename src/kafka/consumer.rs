@@ -30,7 +30,8 @@ use tokio::sync::{
 use tracing::{debug, warn};
 
 use super::{
-    Assignment, AssignmentId, KafkaError, Release, Settings, StartFrom,
+    Assignment, AssignmentId, KafkaError, Release, Settings, StartFrom, anew,
+    anew::WayBack,
     aside::{Aside, Wish},
     rebalance::{Change, Context},
     settings,
@@ -154,7 +155,8 @@ impl Consumer {
     pub fn new(settings: &Settings, membership: &Membership<'_>, topics: &[String]) -> Result<Self, KafkaError> {
         let (change_sender, changes) = mpsc::channel(CHANGES);
         let context = Context::new(change_sender, settings, membership.start_from);
-        let config = settings.consumer(membership)?;
+        let mut config = settings.consumer(membership)?;
+        anew::listen(&mut config);
         let client: Client = config.create_with_context(context).map_err(settings::refused)?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&names).map_err(|error| KafkaError::Setting {
@@ -171,6 +173,7 @@ impl Consumer {
             meters: HashMap::new(),
             waiting: VecDeque::new(),
             aside: Aside::default(),
+            way_back: WayBack::default(),
         };
         std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
@@ -339,6 +342,8 @@ struct Thread {
     waiting: VecDeque<Vec<Record>>,
     /// What the role reads later.
     aside: Aside,
+    /// What it reads from the beginning.
+    way_back: WayBack,
 }
 
 impl Thread {
@@ -356,6 +361,7 @@ impl Thread {
         let client = Arc::clone(&self.client);
         let wishes = std::mem::take(&mut *self.room.wishes.lock().unwrap_or_else(PoisonError::into_inner));
         self.aside.obey(&client, wishes);
+        self.way_back.walk(&client);
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while bytes < CHUNK_BYTES && chunk.len() < CHUNK_RECORDS {
             match client.poll(if chunk.is_empty() { TURN } else { Duration::ZERO }) {

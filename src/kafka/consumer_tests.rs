@@ -140,7 +140,14 @@ async fn partitions_go_only_when_released_and_no_record_of_them_follows() {
     drop(release);
     // The first thing to come is a partition that is assigned anew, and then that partition from its last commit.
     assert!(matches!(event(&mut first).await, Event::Assigned(_)));
-    let Event::Records(records) = event(&mut first).await else { panic!("records are due") };
+    let records = loop {
+        // On a busy machine the second member may come too late for this round, and there is another one.
+        match event(&mut first).await {
+            Event::Records(records) => break records,
+            Event::Revoked(_, release) => drop(release),
+            other => assert!(matches!(other, Event::Assigned(_)), "{other:?}"),
+        }
+    };
     assert_eq!(records[0].offset, 0, "nothing was committed");
     drop((first, second, cluster));
 }

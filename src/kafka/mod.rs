@@ -14,6 +14,7 @@
 
 mod access;
 mod admin;
+mod anew;
 mod aside;
 mod consumer;
 mod error;
@@ -22,6 +23,7 @@ mod fault_tests;
 mod greeting;
 mod history;
 mod lag;
+mod partitioner;
 mod partitions;
 mod producer;
 mod rebalance;
@@ -37,8 +39,9 @@ pub use admin::{Intent, NewTopic, create, settings_of};
 pub use consumer::{Committer, Consumer, Event, Membership, Record};
 pub use error::KafkaError;
 pub use history::{Extent, Past, Reach, newest, within};
+pub use partitioner::partition_of;
 pub use producer::{Delivered, Failed, Outgoing, Placed, Producer};
-pub use rebalance::{Assignment, AssignmentId, Release};
+pub use rebalance::{Assignment, AssignmentId, Parting, Release};
 pub use settings::Settings;
 pub use start::StartFrom;
 pub use topics::{Topic, check, describe};

@@ -26,7 +26,8 @@ use tokio::sync::{mpsc::Sender, watch};
 use tracing::{info, warn};
 
 use super::{
-    KafkaError, Settings, StartFrom, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals, voice,
+    KafkaError, Settings, StartFrom, anew::Ids, greeting::Greeting, lag::Lag, token::Tokens, vitals, vitals::Vitals,
+    voice,
 };
 use crate::metrics::{self, list};
 
@@ -52,9 +53,20 @@ pub struct Assignment {
 /// Permission to let revoked partitions go; they go when it is dropped, or after a limit (20 seconds).
 #[derive(Debug)]
 pub struct Release {
-    /// Whether the partitions may be someone else's already, so that committing is bound to fail.
-    pub lost: bool,
+    /// Why they go.
+    pub why: Parting,
     _done: mpsc::SyncSender<()>,
+}
+
+/// Why partitions go, and what is still to be done for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// The group gives them to someone else: settle and commit.
+    Revoked,
+    /// They may be someone else's already: neither helps any more.
+    Lost,
+    /// Their topic was deleted and made anew: settle, and commit nothing, for offsets mean something else now.
+    MadeAnew,
 }
 
 /// News of what is ours.
@@ -78,6 +90,7 @@ pub(super) struct Context {
     tokens: Tokens,
     greeting: Greeting,
     start_from: StartFrom,
+    pub(super) ids: Ids,
 }
 
 #[derive(Default)]
@@ -102,6 +115,7 @@ impl Context {
             tokens,
             greeting,
             start_from,
+            ids: Ids::default(),
         }
     }
 
@@ -196,10 +210,41 @@ impl Context {
         }
         drop(ours);
         info!(partitions = list.len(), lost, "partitions revoked");
+        let why = if lost { Parting::Lost } else { Parting::Revoked };
         metrics::counter(&list::REBALANCES, &[if lost { "lost" } else { "revoked" }]).increment(1);
+        let (anew, list) = list.into_iter().partition(|gone: &Assignment| self.ids.is_changed(&gone.topic));
+        self.part(anew, Parting::MadeAnew);
+        self.part(list, why);
+    }
+
+    /// Whether partitions of the topic are ours.
+    pub(super) fn has(&self, topic: &str) -> bool {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.by_topic.get(topic).is_some_and(|partitions| !partitions.is_empty())
+    }
+
+    /// Takes the partitions of a topic that was made anew from the role; which they were.
+    pub(super) fn made_anew(&self, topic: &str) -> Vec<(Arc<str>, i32)> {
+        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((topic, partitions)) = ours.by_topic.remove_entry(topic) else { return Vec::new() };
+        drop(ours);
+        let gone = partitions.into_iter();
+        let list: Vec<Assignment> =
+            gone.map(|(partition, id)| Assignment { id, topic: Arc::clone(&topic), partition }).collect();
+        let places = list.iter().map(|gone| (Arc::clone(&gone.topic), gone.partition)).collect();
+        metrics::counter(&list::REBALANCES, &["made_anew"]).increment(1);
+        self.part(list, Parting::MadeAnew);
+        places
+    }
+
+    /// Tells the role that partitions go, and waits until it lets them.
+    fn part(&self, list: Vec<Assignment>, why: Parting) {
+        if list.is_empty() {
+            return;
+        }
         self.lag.forget(&list);
         let (done, wait) = mpsc::sync_channel(0);
-        if self.changes.blocking_send(Change::Revoked(list, Release { lost, _done: done })).is_ok() {
+        if self.changes.blocking_send(Change::Revoked(list, Release { why, _done: done })).is_ok() {
             // Nothing is ever sent: the wait ends when the release is dropped, or at the limit.
             if wait.recv_timeout(RELEASE_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
                 warn!("what was under way of revoked partitions is abandoned; their next owner reads it again");
@@ -217,6 +262,7 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log("consumer", level, facility, message);
+        self.ids.hear(facility, message);
         if let Some(error) = self.greeting.refused(facility, message) {
             self.note_trouble(error);
         }
@@ -249,6 +295,7 @@ impl ConsumerContext for Context {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.start_from.apply(consumer, partitions);
+                self.ids.apply(consumer, partitions);
                 self.assigned(partitions);
             }
             Rebalance::Revoke(partitions) => self.revoked(partitions, consumer.assignment_lost()),

@@ -42,18 +42,15 @@ impl TryFrom<String> for StartFrom {
 }
 
 impl StartFrom {
-    /// The value for `auto.offset.reset`. Where a time can't be looked up, more is read rather than less.
-    pub(super) fn reset(self) -> &'static str {
-        match self {
-            Self::Earliest | Self::Time(_) => "earliest",
-            Self::Latest => "latest",
-        }
-    }
-
-    /// Sets where to begin in those of `assigned` that nothing was committed of.
+    /// Sets where to begin in those of `assigned` that nothing was committed of. Where that can't be looked up, more is
+    /// read rather than less.
     pub(super) fn apply<C: ConsumerContext>(self, consumer: &BaseConsumer<C>, assigned: &TopicPartitionList) {
-        let Self::Time(time) = self else { return };
-        match offsets(consumer, assigned, time) {
+        let found = match self {
+            Self::Earliest => return,
+            Self::Latest => ends(consumer, assigned),
+            Self::Time(time) => offsets(consumer, assigned, time),
+        };
+        match found {
             Ok(found) => {
                 for mut element in assigned.elements() {
                     let start = found.find_partition(element.topic(), element.partition());
@@ -65,10 +62,18 @@ impl StartFrom {
                 }
             }
             Err(error) => {
-                warn!(%error, %time, "the offsets of that time are not known; new partitions are read from their beginnings")
+                warn!(%error, start_from = ?self, "where to begin is not known; new partitions are read from their beginnings")
             }
         }
     }
+}
+
+/// The ends of those of `assigned` that nothing was committed of.
+fn ends<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    assigned: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    uncommitted(consumer, assigned, Offset::End)
 }
 
 /// The offsets at `time` of those of `assigned` that nothing was committed of.
@@ -77,15 +82,24 @@ fn offsets<C: ConsumerContext>(
     assigned: &TopicPartitionList,
     time: Timestamp,
 ) -> KafkaResult<TopicPartitionList> {
+    let wanted = uncommitted(consumer, assigned, Offset::Offset(time.as_millisecond()))?;
+    if wanted.count() == 0 { Ok(wanted) } else { consumer.offsets_for_times(wanted, LIMIT) }
+}
+
+/// Those of `assigned` that nothing was committed of, each with this offset.
+fn uncommitted<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    assigned: &TopicPartitionList,
+    offset: Offset,
+) -> KafkaResult<TopicPartitionList> {
     let committed = consumer.committed_offsets(assigned.clone(), LIMIT)?;
     let mut wanted = TopicPartitionList::new();
     for element in committed.elements() {
         if !matches!(element.offset(), Offset::Offset(_)) {
-            let time = Offset::Offset(time.as_millisecond());
-            wanted.add_partition_offset(element.topic(), element.partition(), time)?;
+            wanted.add_partition_offset(element.topic(), element.partition(), offset)?;
         }
     }
-    if wanted.count() == 0 { Ok(wanted) } else { consumer.offsets_for_times(wanted, LIMIT) }
+    Ok(wanted)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ use self::{
 };
 use crate::{
     metrics::{self, list},
-    record::{Block, Budget, Charset, Checkpoint, LateCut, Stream},
+    record::{Block, Budget, Charset, Checkpoint, Labels, LateCut, Stream},
 };
 
 /// How files are read.
@@ -184,6 +184,8 @@ impl Default for Settings {
 pub struct Task {
     /// The task's name, unique among the tasks.
     pub name: Arc<str>,
+    /// What the task says of all its lines.
+    pub labels: Labels,
     /// Globs: `*` and `?` stay within a directory, `**` does not, `[…]` and `{a,b}` work; relative to the working directory.
     pub paths: Vec<String>,
     /// Globs of files to leave out; one without a slash holds in every directory.
@@ -210,6 +212,7 @@ impl Task {
     pub fn new(name: &str, paths: Vec<String>) -> Self {
         Self {
             name: name.into(),
+            labels: Labels::default(),
             paths,
             exclude: Vec::new(),
             start_at: StartAt::Beginning,

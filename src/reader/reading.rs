@@ -6,11 +6,13 @@ use super::{
     Task,
     multiline::{Grouping, MultilineError},
 };
-use crate::record::{Form, Newline};
+use crate::record::{Form, Labels, Newline};
 
 /// What is the same for all files of a task.
 #[derive(Debug)]
 pub(super) struct Reading {
+    /// What the task says of all its lines.
+    pub(super) labels: Labels,
     /// How the text is to be understood.
     pub(super) form: Form,
     /// Which lines make one message together; none if each is one.
@@ -22,7 +24,7 @@ impl Reading {
         let container = task.multiline.as_ref().and_then(|multiline| multiline.container());
         let form = Form { charset: task.charset, container };
         let grouping = task.multiline.as_ref().map(|multiline| Grouping::new(multiline, task.charset, line_bytes_max));
-        Ok(Arc::new(Self { form, grouping: grouping.transpose()? }))
+        Ok(Arc::new(Self { labels: task.labels.clone(), form, grouping: grouping.transpose()? }))
     }
 
     pub(super) fn newline(&self) -> Newline {

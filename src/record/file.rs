@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use super::Form;
+use super::{Form, Labels};
 
 /// The identity of a file, made when it is first seen and kept in the checkpoint store from then on.
 ///
@@ -55,6 +55,8 @@ pub struct Origin {
     pub path: PathBuf,
     /// The name of the task that collects the file.
     pub task: Arc<str>,
+    /// What the task says of all its lines.
+    pub labels: Labels,
     /// How the text is to be understood.
     pub form: Form,
 }

@@ -16,6 +16,8 @@ pub struct Pieces {
 pub struct Piece {
     /// Where in the buffer its value is.
     pub value: Range<u32>,
+    /// Where in the buffer its key is; it has none if that is empty.
+    pub key: Range<u32>,
     /// Which of [`Pieces::headers`] are its own.
     pub headers: Range<u32>,
 }
@@ -31,6 +33,12 @@ impl Pieces {
     #[must_use]
     pub fn value<'a>(&self, piece: &Piece, buffer: &'a [u8]) -> &'a [u8] {
         range(&piece.value, buffer)
+    }
+
+    /// The key of a piece of `buffer`.
+    #[must_use]
+    pub fn key<'a>(&self, piece: &Piece, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        (!piece.key.is_empty()).then(|| range(&piece.key, buffer))
     }
 
     /// The headers of a piece of `buffer`, in order.

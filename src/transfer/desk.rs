@@ -29,7 +29,7 @@ use super::{
 use crate::{
     batcher::frame::VERSION_HEADER,
     checkpoint::Ledger,
-    kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Record, Release},
+    kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Parting, Record, Release},
     metrics::{self, Gauge, Part, list},
     record::{Budget, Span},
 };
@@ -222,8 +222,10 @@ impl Desk {
     async fn revoked(&mut self, assignments: Vec<Assignment>, release: Release) {
         let gone: Vec<AssignmentId> = assignments.iter().map(|assignment| assignment.id).collect();
         self.forget_waiting(&gone);
-        if !release.lost {
+        if release.why != Parting::Lost {
             self.settle_until(Instant::now() + SETTLE_MAX, &gone).await;
+        }
+        if release.why == Parting::Revoked {
             self.commit_now(&gone).await;
         }
         for id in gone {

@@ -172,10 +172,11 @@ impl Worker {
             let end = splitter::first_end(rest);
             let (line, behind) = rest.split_at_mut(end.unwrap_or(rest.len()));
             let line_end = line.len() - usize::from(end.is_some());
-            let source = place.line(&record.topic, number);
+            let spot = place.spot(&line[..line_end]);
+            let source = place.line(&record.topic, number, &spot);
             let mut lines = self.builder.source(&source);
             self.document.clear();
-            let built = lines.build(&mut line[..line_end], record.offset, Part::Whole, &mut self.document);
+            let built = lines.build(&mut line[..line_end], spot.offset, Part::Whole, &mut self.document);
             self.packer.document(&record.topic, source.task, built, &self.document)?;
             (rest, number) = (behind, number + 1);
         }
@@ -190,6 +191,7 @@ fn source<'a>(topic: &'a str, meta: &'a Meta, segment: &'a Segment) -> Source<'a
         path: &segment.path,
         host: &meta.host,
         task: &meta.task,
+        labels: &meta.labels,
         topic,
         read_at: meta.read_at,
         form: segment.form,

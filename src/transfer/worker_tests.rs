@@ -20,7 +20,7 @@ use crate::{
     document,
     elastic::{self, Flavor, Server},
     kafka::AssignmentId,
-    record::{Block, Charset, FileId, Form, Messages, Origin, Part, Permit, Run, Span, Stream},
+    record::{Block, Charset, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream},
 };
 
 /// A worker with its inlets and outlets.
@@ -89,7 +89,7 @@ fn packed(offset: u64, segments: &[(&str, u64, Part)]) -> Record {
 fn packed_of(offset: u64, segments: Vec<Segment>, text: &str) -> Record {
     let read_at = Timestamp::from_second(1_700_000_000).expect("a time");
     let (host, machine, task) = ("web".to_owned(), "m".to_owned(), "t".to_owned());
-    let meta = Meta { host, machine, task, read_at, segments };
+    let meta = Meta { host, machine, task, labels: Labels::default(), read_at, segments };
     let packed = frame::encode(&meta, text.as_bytes());
     let headers = packed.headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
     record(offset, headers, Some(&packed.value))
@@ -148,7 +148,13 @@ async fn messages_of_several_lines_and_other_charsets_become_documents() {
 /// A set of single lines as records, the first of them at `offset`.
 fn lines(offset: u64, value: Value, text: &str) -> Vec<Record> {
     let segment = segment(text, 100, Part::Whole);
-    let origin = Origin { stream: segment.stream, path: segment.path, task: "t".into(), form: segment.form };
+    let origin = Origin {
+        stream: segment.stream,
+        path: segment.path,
+        task: "t".into(),
+        labels: Labels::default(),
+        form: segment.form,
+    };
     let block = Block {
         origin: Arc::new(origin),
         offset: segment.offset,
@@ -161,7 +167,7 @@ fn lines(offset: u64, value: Value, text: &str) -> Vec<Record> {
     };
     let sender = batcher::Sender { host: "web".into(), machine: "m".into() };
     let mut batcher = LineBatcher::new(&batcher::Settings::default(), Style { value, headers: true }, sender);
-    assert!(batcher.push(block, std::time::Instant::now()).is_empty());
+    assert!(batcher.push(block, None, std::time::Instant::now()).is_empty());
     let LineBatch { buffer, pieces, .. } = batcher.seal().expect("there are lines");
     let of = |(piece, offset)| {
         let headers = pieces.headers_of(piece, &buffer).map(|(name, value)| (name.to_owned(), Some(value.to_vec())));

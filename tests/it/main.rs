@@ -12,14 +12,17 @@ mod elastic_security; // a real node that says 401, 403 and 413
 mod elastic_tls;
 mod elastic_twice; // records that are read again, across midnight and a rollover; routes by field; ids of the server
 mod files; // files that rotate, shrink, vanish and come back
+mod foreign; // records of rsyslog, kcat and other agents
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
 mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
 mod kafka_group; // as whom, and from where, the transfer reads
+mod kafka_keys; // which key records have, and which partition a key
 mod kafka_lines; // a record for each line
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
+mod labels; // what a task says of all its lines
 mod local; // `logdrive up`: no Kafka, its API and its page
 mod operations;
 mod outage; // the same with Kafka away, at the start and in between

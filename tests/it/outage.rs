@@ -1,9 +1,11 @@
 //! Kafka or Elasticsearch are away, at the start or in between: nothing is lost and memory stays bounded.
+//!
+//! `IT_OUTAGE_SECONDS` (20) makes the outage with restarts a longer one.
 
 use std::time::Duration;
 
 use crate::{
-    rig::{Site, corpus, kafka, ports, services, until},
+    rig::{Site, corpus, kafka, number, ports, services, until},
     road::settled,
 };
 
@@ -52,6 +54,45 @@ async fn a_broker_that_is_away_for_thirty_seconds_costs_no_line_and_no_memory() 
     }
     let peak = agent.peak_memory_bytes();
     assert!(peak <= BUDGET_BYTES + BASE_BYTES, "the agent held {peak} bytes");
+    agent.stop_well().await;
+    transfer.stop_well().await;
+    site.holds_exactly(&files).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_and_one_that_is_stopped_while_the_broker_is_away_cost_no_line() {
+    let away = Duration::from_secs(number("IT_OUTAGE_SECONDS", 20));
+    let broker = services::Broker::start("restarts");
+    let mut site = Site::on("restarts", &broker.servers, services::elasticsearch()).await;
+    site.set("agent.drain_timeout", "1s");
+    site.forget_dead_members_soon();
+    let files = corpus::files(&site.logs(), 5, 8, 6_000);
+    let (mut agent, mut transfer) = (site.agent(), site.transfer());
+    agent.ready().await;
+    transfer.ready().await;
+
+    let written = corpus::write(&files, corpus::Pace::over(away + Duration::from_secs(6), &files));
+    let outage = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let acknowledged = agent.metric("logdrive_acknowledged_lines_total", &[]).await;
+        assert!(acknowledged > 0.0, "some lines are safe before");
+        broker.stop();
+        tokio::time::sleep(away / 3).await;
+        agent.kill();
+        let agent = site.agent();
+        tokio::time::sleep(away / 3).await;
+        // It can't finish what it has, and ends all the same.
+        agent.stop().await;
+        let agent = site.agent();
+        tokio::time::sleep(away / 3).await;
+        broker.start_again();
+        agent
+    };
+    let ((), mut agent) = futures::join!(written, outage);
+
+    settled(&site, &files).await;
+    agent.ready().await;
+    transfer.ready().await; // again
     agent.stop_well().await;
     transfer.stop_well().await;
     site.holds_exactly(&files).await;

@@ -19,6 +19,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 
 import lz4.frame
 
@@ -46,12 +47,13 @@ def decode(headers, value):
         meta = json.loads(headers["logdrive.meta"].decode("utf-8"))
         segments = meta["segments"]
         sizes = [segment["bytes"] for segment in segments]
+        check_labels(meta.get("labels", {}))
         for segment in segments:
             if version == b"1":
                 for name in ("charset", "format", "messages"):
                     segment.pop(name, None)
             check_segment(segment)
-    except (ValueError, KeyError, TypeError, LookupError) as err:
+    except (ValueError, KeyError, TypeError, AttributeError, LookupError) as err:
         raise BadRecord(f"metadata: {err!r}") from err
     if len(segments) > SEGMENTS_MAX or sum(sizes) > TEXT_BYTES_MAX:
         raise BadRecord("too many segments or too much text")
@@ -85,6 +87,17 @@ def decompress(value, size):
     if len(text) < size:
         raise BadRecord("the text is shorter than the segments say")
     return text
+
+
+def check_labels(labels):
+    """Refuses labels that are not as labels are."""
+    good = len(labels) <= 16
+    for name, value in labels.items():
+        good = good and re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", name) is not None
+        good = good and 0 < len(value.encode("utf-8")) <= 256
+        good = good and not any(unicodedata.category(char) == "Cc" for char in value)
+    if not good:
+        raise BadRecord("labels that can't be")
 
 
 def check_segment(segment):

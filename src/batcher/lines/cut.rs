@@ -61,6 +61,7 @@ fn records(buffer: &[u8], pieces: &Pieces, piece: &Piece, halves: [Half; 2], ahe
         .filter(|(name, _)| ![OFFSET_HEADER, PART_HEADER, HASH_HEADER].contains(name))
         .map(|(name, value)| (name, push(&mut out, value)))
         .collect();
+    let key = pieces.key(piece, buffer).map_or(0..0, |key| push(&mut out, key));
     for ((half, part), ahead) in halves.into_iter().zip(parts).zip([0, ahead]) {
         let first = made.headers.len() as u32;
         made.headers.extend(common.iter().cloned());
@@ -70,7 +71,7 @@ fn records(buffer: &[u8], pieces: &Pieces, piece: &Piece, halves: [Half; 2], ahe
         }
         let value = push(&mut out, &half.value);
         out.push(b'\n');
-        made.each.push(Piece { value, headers: first..made.headers.len() as u32 });
+        made.each.push(Piece { value, key: key.clone(), headers: first..made.headers.len() as u32 });
     }
     Halves { buffer: out, pieces: made }
 }

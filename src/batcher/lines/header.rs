@@ -18,9 +18,9 @@ use super::{Sender, Value, value::part_name};
 use crate::{
     batcher::{
         frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX},
-        meta::SegmentJson,
+        meta::{SegmentJson, check_labels},
     },
-    record::{Block, Messages, Part, Run},
+    record::{Block, Labels, Messages, Part, Run},
     splitter,
 };
 
@@ -64,6 +64,8 @@ struct LineJson<'a> {
     host: Cow<'a, str>,
     machine: Cow<'a, str>,
     task: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     read_at: jiff::Timestamp,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     json: bool,
@@ -97,6 +99,7 @@ impl Common {
             host: Cow::Borrowed(&sender.host),
             machine: Cow::Borrowed(&sender.machine),
             task: Cow::Borrowed(&origin.task),
+            labels: origin.labels.clone(),
             read_at: block.read_at,
             json: value == Value::Json,
             file: segment.file,
@@ -164,6 +167,7 @@ pub fn decode<'a>(
     frame::limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
     frame::limit("bytes of text", value.len() as u64, TEXT_BYTES_MAX)?;
     let common: LineJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
+    check_labels(&common.labels)?;
     let offset = number(need(OFFSET_HEADER)?, OFFSET_HEADER, 10)?;
     let part = part(headers(PART_HEADER))?;
     let hash = if common.json { Some(number(need(HASH_HEADER)?, HASH_HEADER, 16)?) } else { None };
@@ -223,6 +227,7 @@ impl LineJson<'_> {
             host: self.host.into_owned(),
             machine: self.machine.into_owned(),
             task: self.task.into_owned(),
+            labels: self.labels,
             read_at: self.read_at,
             segments: vec![segment],
         })

@@ -85,6 +85,8 @@ struct Open {
     pieces: Pieces,
     /// What the headers of the last block's records say alike.
     common: Option<(Arc<Origin>, header::Common)>,
+    /// Where in the buffer the key of the records that are added now is; empty if they have none.
+    key: Range<u32>,
     spans: Vec<Span<Stream, TailMark>>,
     task: Arc<str>,
     lines: u64,
@@ -103,9 +105,9 @@ impl LineBatcher {
         Self { bytes_max, age_max: settings.age_max, style, sender, open: None, scratch: value::Scratch::default() }
     }
 
-    /// Adds a block; returns the sets that this filled, mostly none.
+    /// Adds a block, whose records get `key`; returns the sets that this filled, mostly none.
     #[must_use]
-    pub fn push(&mut self, mut block: Block, now: Instant) -> Vec<LineBatch> {
+    pub fn push(&mut self, mut block: Block, key: Option<&[u8]>, now: Instant) -> Vec<LineBatch> {
         let mut permit = std::mem::replace(&mut block.permit, Permit::none());
         let sender = self.sender.clone();
         let form = value::Form::of(&block, self.style.value, &sender);
@@ -117,6 +119,7 @@ impl LineBatcher {
                 taken = at;
             }
             let open = self.open.get_or_insert_with(|| Open::new(&block, now));
+            open.begin(key);
             for message in unit.chunk_by(|one, next| one.0 == next.0) {
                 open.add(&block, message, &form, (self.style, &sender), &mut self.scratch);
             }
@@ -173,6 +176,7 @@ impl Open {
             buffer: Vec::with_capacity(block.text.len()),
             pieces: Pieces::default(),
             common: None,
+            key: 0..0,
             spans: Vec::new(),
             task: Arc::clone(&block.origin.task),
             lines: 0,
@@ -184,6 +188,14 @@ impl Open {
     /// Whether `bytes` more would be too much.
     fn is_full_for(&self, bytes: usize, bytes_max: usize) -> bool {
         self.pieces.each.len() >= RECORDS_MAX || self.buffer.len() + bytes > bytes_max
+    }
+
+    /// Notes the key of what is added next, unless it is that of what was added last.
+    fn begin(&mut self, key: Option<&[u8]>) {
+        let key = key.unwrap_or_default();
+        if self.buffer[self.key.start as usize..self.key.end as usize] != *key {
+            self.key = header::push(&mut self.buffer, key);
+        }
     }
 
     /// Adds the record of a message.
@@ -212,7 +224,8 @@ impl Open {
         let value = start..self.buffer.len() as u32;
         // So that an empty value does not begin where the next one does.
         self.buffer.push(b'\n');
-        self.pieces.each.push(Piece { value, headers: first_header..self.pieces.headers.len() as u32 });
+        let headers = first_header..self.pieces.headers.len() as u32;
+        self.pieces.each.push(Piece { value, key: self.key.clone(), headers });
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         frame::FrameError,
         tests::{block, blocks, sender},
     },
-    record::{Block, Budget, Charset, Form, Origin, Part, Run},
+    record::{Block, Budget, Charset, Form, Labels, Origin, Part, Run},
 };
 
 const RAW: Style = Style { value: Value::Raw, headers: true };
@@ -29,7 +29,7 @@ fn batcher(style: Style, bytes_max: u64) -> LineBatcher {
 
 fn all(batcher: &mut LineBatcher, blocks: Vec<Block>) -> Vec<LineBatch> {
     let mut batches: Vec<LineBatch> =
-        blocks.into_iter().flat_map(|block| batcher.push(block, Instant::now())).collect();
+        blocks.into_iter().flat_map(|block| batcher.push(block, None, Instant::now())).collect();
     batches.extend(batcher.seal());
     batches
 }
@@ -191,7 +191,7 @@ fn a_set_is_sealed_when_it_has_enough_text_or_records_or_is_old_and_its_permit_c
     let now = Instant::now();
     let mut first = block(1, 0, b"short\n", Part::Whole);
     first.permit = budget.try_take(6).expect("it is free");
-    assert!(batcher.push(first, now).is_empty() && batcher.due(now).is_none());
+    assert!(batcher.push(first, None, now).is_empty() && batcher.due(now).is_none());
     let due = batcher.due_at().expect("something waits");
     assert_eq!(due, now + Duration::from_millis(100));
     let batch = [batcher.due(due).expect("it is old enough")];
@@ -200,12 +200,12 @@ fn a_set_is_sealed_when_it_has_enough_text_or_records_or_is_old_and_its_permit_c
     assert_eq!(budget.in_flight(), 0);
     let long = [&[b'x'; 90][..], b"\n"].concat();
     let text = [long.clone(), b"y\n".to_vec(), long].concat();
-    let sealed = batcher.push(block(1, 6, &text, Part::Whole), now);
+    let sealed = batcher.push(block(1, 6, &text, Part::Whole), None, now);
     assert_eq!((sealed.len(), sealed[0].lines, sealed[0].text_bytes), (1, 2, 93));
     assert_eq!(batcher.seal().map(|batch| batch.lines), Some(1));
 
     let mut batcher = self::batcher(Style::default(), 1 << 20);
-    let sealed = batcher.push(block(1, 0, &b"\n".repeat(RECORDS_MAX + 1), Part::Whole), now);
+    let sealed = batcher.push(block(1, 0, &b"\n".repeat(RECORDS_MAX + 1), Part::Whole), None, now);
     assert_eq!((sealed.len(), sealed[0].pieces.each.len()), (1, RECORDS_MAX));
 }
 
@@ -225,6 +225,40 @@ fn text_in_another_charset_stays_as_it_is_in_raw_values_and_is_decoded_in_json()
         [0, 1].map(|index| read(&json[0], index).expect("readable").1),
         [b"n\xc3\xa9".to_vec(), b"zwei".to_vec()]
     );
+}
+
+#[test]
+fn each_record_has_the_key_of_its_block_and_so_have_its_halves() {
+    let mut batcher = batcher(RAW, 1 << 20);
+    let long = format!("{}\n", "x".repeat(100_000));
+    let keys: [Option<&[u8]>; 5] = [Some(b"a"), Some(b"a"), Some(b"bc"), None, Some(b"a")];
+    for (file, key) in keys.iter().enumerate() {
+        assert!(batcher.push(block(file as u128, 0, long.as_bytes(), Part::Whole), *key, Instant::now()).is_empty());
+    }
+    let batch = batcher.seal().expect("a set");
+    let found: Vec<_> = batch.pieces.each.iter().map(|piece| batch.pieces.key(piece, &batch.buffer)).collect();
+    assert_eq!(found, keys);
+    for (piece, key) in batch.pieces.each.iter().zip(keys) {
+        let halves = cut(&batch.buffer, &batch.pieces, piece, RAW).expect("it is long");
+        assert!(halves.pieces.each.iter().all(|half| halves.pieces.key(half, &halves.buffer) == key));
+    }
+}
+
+#[test]
+fn labels_stand_in_the_headers_and_in_json() {
+    let labels: Labels = [("service", "a \"b\"")].into_iter().collect();
+    for style in [RAW, JSON] {
+        let mut one = block(1, 0, b"x\n", Part::Whole);
+        one.origin = Arc::new(Origin { labels: labels.clone(), ..(*one.origin).clone() });
+        let batch = all(&mut batcher(style, 1000), vec![one]).remove(0);
+        let (Line::Raw(meta) | Line::Json(meta, _), _) = read(&batch, 0).expect("readable");
+        assert_eq!(meta.labels, labels);
+        if style.value == Value::Json {
+            let json: Json =
+                serde_json::from_slice(batch.pieces.value(&batch.pieces.each[0], &batch.buffer)).expect("JSON");
+            assert_eq!(json["labels"]["service"].as_str(), Some("a \"b\""));
+        }
+    }
 }
 
 #[test]

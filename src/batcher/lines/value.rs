@@ -8,13 +8,14 @@
 //! | `log.offset` | where the message begins in the file, in bytes |
 //! | `message` | its text: decoded, without carriage returns at the lines' ends, what is no text replaced by U+FFFD |
 //! | `host.name`, `log.file.path` | where it was read |
+//! | `labels` | an object with the task's labels; only if it has some |
 //! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{Numbered, Sender, Value};
 use crate::record::{
-    Block, Charset, Newline, Part,
+    Block, Charset, Labels, Newline, Part,
     json::{push_escaped, push_number},
 };
 
@@ -43,13 +44,15 @@ struct Json<'a> {
     sender: &'a Sender,
     /// Up to the number of the offset.
     head: Vec<u8>,
+    /// The member `labels`, with its comma; empty without labels.
+    labels: Vec<u8>,
 }
 
 impl<'a> Form<'a> {
     pub(super) fn of(block: &'a Block, value: Value, sender: &'a Sender) -> Self {
         let json = (value == Value::Json).then(|| {
             let head = format!("{{\"@timestamp\":\"{:.3}\",\"log.offset\":", block.read_at);
-            Json { block, sender, head: head.into_bytes() }
+            Json { block, sender, head: head.into_bytes(), labels: labels_of(&block.origin.labels) }
         });
         Self { block, newline: block.origin.form.charset.newline(), json }
     }
@@ -89,7 +92,7 @@ impl<'a> Form<'a> {
 
 impl Json<'_> {
     fn write(&self, message: &[Numbered], offset: u64, scratch: &mut Scratch, out: &mut Vec<u8>) {
-        let Self { block, sender, head } = self;
+        let Self { block, sender, head, labels } = self;
         let charset = block.origin.form.charset;
         out.extend_from_slice(head);
         push_number(offset, out);
@@ -107,11 +110,21 @@ impl Json<'_> {
         out.push(b'"');
         push_member("host.name", sender.host.as_bytes(), out);
         push_member("log.file.path", block.origin.path.as_os_str().as_encoded_bytes(), out);
+        out.extend_from_slice(labels);
         if let Some(name) = part_name(block.part) {
             push_member("logdrive.part", name.as_bytes(), out);
         }
         out.push(b'}');
     }
+}
+
+fn labels_of(labels: &Labels) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !labels.is_empty() {
+        out.extend_from_slice(b",\"labels\":");
+        serde_json::to_writer(&mut out, labels).expect("strings go into memory, which takes them");
+    }
+    out
 }
 
 /// Appends a line's text as the inside of a JSON string.

@@ -7,7 +7,7 @@ use crate::{
         failure::Usage,
         report::{remark, report},
     },
-    config::Config,
+    config::{Config, TopicError},
     kafka::{self, Intent, KafkaError, NewTopic, Topic},
 };
 
@@ -47,8 +47,8 @@ pub(super) async fn run(config: &Config, options: &Options, dry: bool) -> anyhow
         Err(error) => return Ok(report("kafka", Err::<String, _>(error))),
     };
     let mut all_well = true;
-    for name in wanted {
-        let known = there.iter().find(|topic| topic.name == name);
+    for name in &wanted {
+        let known = there.iter().find(|topic| topic.name == *name);
         all_well &= match known {
             Some(known) => compare(config, options, known).await,
             None => make(config, options, name, dry).await,
@@ -58,9 +58,9 @@ pub(super) async fn run(config: &Config, options: &Options, dry: bool) -> anyhow
 }
 
 /// The topics to see to, each once.
-fn wanted<'a>(config: &'a Config, options: &'a Options) -> anyhow::Result<Vec<&'a str>> {
-    let named = named(config);
-    if let Some(stranger) = options.topics.iter().find(|topic| !named.contains(&topic.as_str())) {
+fn wanted(config: &Config, options: &Options) -> anyhow::Result<Vec<String>> {
+    let named = named(config)?;
+    if let Some(stranger) = options.topics.iter().find(|topic| !named.contains(topic)) {
         let named = named.join(", ");
         let message = format!("the configuration does not name the topic {stranger:?}\nhint: it names {named}");
         return Err(Usage(message).into());
@@ -69,22 +69,22 @@ fn wanted<'a>(config: &'a Config, options: &'a Options) -> anyhow::Result<Vec<&'
         let hint = "add [[agent.tasks]] or transfer.topics, or name the file with --config";
         return Err(Usage(format!("the configuration names no topic\nhint: {hint}")).into());
     }
-    let is_wanted = |topic: &&str| options.topics.is_empty() || options.topics.iter().any(|asked| asked == topic);
+    let is_wanted = |topic: &String| options.topics.is_empty() || options.topics.contains(topic);
     Ok(named.into_iter().filter(is_wanted).collect())
 }
 
 /// All topics that the configuration names: of tasks, to be transferred, and for dead letters if anything is.
-fn named(config: &Config) -> Vec<&str> {
-    let tasks = config.agent.tasks.iter().map(|task| task.topic.as_str());
+fn named(config: &Config) -> Result<Vec<String>, TopicError> {
+    let tasks = config.agent.topics()?;
     let transferred = config.transfer.topics.iter().map(String::as_str).filter(|topic| !topic.starts_with('^'));
     let letters = (!config.transfer.topics.is_empty()).then_some(config.transfer.dead_letter_topic.as_str());
-    let mut named: Vec<&str> = Vec::new();
-    for topic in tasks.chain(transferred).chain(letters) {
-        if !named.contains(&topic) {
-            named.push(topic);
+    let mut named: Vec<String> = Vec::new();
+    for topic in tasks.iter().map(|topic| &**topic).chain(transferred).chain(letters) {
+        if !named.iter().any(|known| known == topic) {
+            named.push(topic.to_owned());
         }
     }
-    named
+    Ok(named)
 }
 
 async fn make(config: &Config, options: &Options, name: &str, dry: bool) -> bool {
@@ -187,16 +187,23 @@ mod tests {
         [[agent.tasks]]
         name = 'a'
         paths = ['/a']
-        topic = 'nginx'";
+        topic = 'nginx'
+        [[agent.tasks]]
+        name = 'b'
+        paths = ['/b']
+        labels = { service = 'api' }
+        topic = 'app-{service}'";
 
     #[test]
     fn each_topic_that_the_configuration_names_is_wanted_once_and_patterns_are_none() {
-        assert_eq!(named(&config(BOTH)), ["nginx", "other", "dead"]);
-        assert!(named(&config("")).is_empty(), "without a transfer there are no dead letters");
+        assert_eq!(named(&config(BOTH)).expect("valid"), ["nginx", "app-api", "other", "dead"]);
+        assert!(named(&config("")).expect("valid").is_empty(), "without a transfer there are no dead letters");
         let only = Options { topics: vec!["dead".to_owned()], ..Options::default() };
         assert_eq!(wanted(&config(BOTH), &only).expect("it is named"), ["dead"]);
         let stranger = Options { topics: vec!["nginks".to_owned()], ..Options::default() };
-        assert!(wanted(&config(BOTH), &stranger).expect_err("unknown").to_string().contains("nginx, other, dead"));
+        assert!(
+            wanted(&config(BOTH), &stranger).expect_err("unknown").to_string().contains("nginx, app-api, other, dead")
+        );
     }
 
     #[test]

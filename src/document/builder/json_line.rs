@@ -7,6 +7,7 @@ use crate::{
     document::{
         Rule, Tags,
         json::{self, Member, path},
+        labels,
         names::Name,
         time::{Clock, Moment},
     },
@@ -41,7 +42,7 @@ impl<'a> JsonLine<'a> {
         for member in json.members() {
             let value = || &original[member.value(original)];
             match member.name {
-                Name::Plain | Name::Ours => (),
+                Name::Plain | Name::Ours | Name::Labels => (),
                 Name::Message(rank) => {
                     if line.message.as_ref().is_none_or(|(best, _)| rank < *best) && value().starts_with(b"\"") {
                         let message = Message { value: member.value(original), member: Some(member) };
@@ -87,12 +88,23 @@ impl<'a> JsonLine<'a> {
     fn is_used(&self, member: Member, has_own_time: bool) -> bool {
         let is_message = || self.message.as_ref().is_some_and(|(_, message)| message.member == Some(member));
         match member.name {
-            Name::Plain | Name::Ours => self.rule.message_key.is_some() && is_message(),
+            Name::Plain | Name::Ours | Name::Labels => self.rule.message_key.is_some() && is_message(),
             Name::Message(_) => is_message(),
             Name::Time(rank) => has_own_time && rank == 0 && self.moment.is_some_and(|(best, _)| best == 0),
             Name::Level(rank) => rank == 0 && self.level.is_some_and(|(best, _)| best == 0),
         }
     }
+
+    /// Whether the member has to go under `fields`.
+    fn is_moved(&self, member: Member, source: &Prepared) -> bool {
+        if member.name != Name::Labels {
+            return member.name.is_moved();
+        }
+        let whole = &self.original[member.behind_mark()];
+        let name = &whole[..whole.iter().position(|byte| *byte == b'"').unwrap_or(whole.len())];
+        labels::collide(&source.labels, name, &self.original[member.value(self.original)])
+    }
+
     pub(super) fn write(
         self,
         clock: &mut Clock,
@@ -125,7 +137,7 @@ impl<'a> JsonLine<'a> {
         match &rule.json_target {
             None => {
                 for member in members {
-                    out.extend_from_slice(if member.name.is_moved() { b",\"fields." } else { b",\"" });
+                    out.extend_from_slice(if self.is_moved(member, source) { b",\"fields." } else { b",\"" });
                     json.push(original, member.behind_mark(), out);
                 }
             }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     metrics,
     record::{
-        Charset, Form, Level, Part, Stream,
+        Charset, Form, Labels, Level, Part, Stream,
         json::{push_escaped, push_number},
     },
     splitter::container::Iostream,
@@ -36,6 +36,8 @@ pub struct Source<'a> {
     pub host: &'a str,
     /// The task that collects the file.
     pub task: &'a str,
+    /// What the task says of all its lines.
+    pub labels: &'a Labels,
     /// The Kafka topic that they were in; empty if in none.
     pub topic: &'a str,
     /// When the lines were read.
@@ -73,6 +75,7 @@ pub struct Builder {
 struct Prepared {
     id: Prefix,
     read: Moment,
+    labels: Labels,
     /// From `log.file.path` to the number of `log.offset`.
     before_offset: Vec<u8>,
     /// From behind that number to the value of `logdrive.time`.
@@ -221,6 +224,7 @@ impl Prepared {
     fn prepare(&mut self, source: &Source) {
         self.id = Prefix::of(source.stream);
         self.read = source.read_at.into();
+        self.labels.clone_from(source.labels);
         let before = &mut self.before_offset;
         before.clear();
         push_member("log.file.path", source.path.as_os_str().as_encoded_bytes(), before);
@@ -229,6 +233,9 @@ impl Prepared {
         after.clear();
         push_member("host.name", source.host.as_bytes(), after);
         push_member("logdrive.task", source.task.as_bytes(), after);
+        for (name, value) in source.labels.iter() {
+            push_named(["labels.", name], value.as_bytes(), after);
+        }
         push_member("logdrive.file", source.stream.file.to_string().as_bytes(), after);
         after.extend_from_slice(b",\"logdrive.generation\":");
         push_number(source.stream.generation.into(), after);
@@ -269,8 +276,13 @@ impl Prepared {
 
 /// Appends `,"name":"text"`; what is not UTF-8 in the text becomes U+FFFD.
 fn push_member(name: &str, text: &[u8], out: &mut Vec<u8>) {
+    push_named([name, ""], text, out);
+}
+
+/// [`push_member`], of a name in two pieces.
+fn push_named(name: [&str; 2], text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
+    name.iter().for_each(|piece| out.extend_from_slice(piece.as_bytes()));
     out.extend_from_slice(b"\":\"");
     push_escaped(text, out);
     out.push(b'"');

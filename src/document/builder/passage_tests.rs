@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Passage;
 use crate::{
     document::{Builder, Id, Settings, Source},
-    record::{Charset, Container, FileId, Form, Messages, Newline, Part, Run, Stream},
+    record::{Charset, Container, FileId, Form, Messages, NO_LABELS, Newline, Part, Run, Stream},
     splitter,
 };
 
@@ -23,6 +23,7 @@ fn documents(form: Form, text: &[u8], offset: u64, part: Part, messages: &Messag
         path: Path::new("/a.log"),
         host: "h",
         task: "t",
+        labels: &NO_LABELS,
         topic: "",
         read_at: "2024-06-15T10:00:00Z".parse().expect("a time"),
         form,

@@ -3,7 +3,7 @@
 use super::{Builder, Source};
 use crate::{
     document::{Rule, Settings, Tags, TimeRule},
-    record::{FileId, Form, Part, Stream},
+    record::{FileId, Form, NO_LABELS, Part, Stream},
 };
 use jiff::tz::TimeZone;
 use std::path::Path;
@@ -16,6 +16,7 @@ fn build(rule: Rule, line: &str) -> (String, Tags) {
         path: Path::new("/a"),
         host: "h",
         task: "t",
+        labels: &NO_LABELS,
         topic: "app",
         read_at: "2024-06-15T10:00:00Z".parse().expect("a time"),
         form: Form::default(),

@@ -3,7 +3,7 @@
 use super::{Builder, Built, Source};
 use crate::{
     document::{Id, Settings, Tags},
-    record::{FileId, Form, Level, Part, Stream},
+    record::{FileId, Form, Labels, Level, NO_LABELS, Part, Stream},
 };
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
@@ -18,12 +18,17 @@ fn build_part(line: &[u8], part: Part) -> Option<(String, Built)> {
 }
 
 fn build_with(settings: &Settings, line: &[u8], part: Part) -> Option<(String, Built)> {
+    build_labelled(settings, &NO_LABELS, line, part)
+}
+
+fn build_labelled(settings: &Settings, labels: &Labels, line: &[u8], part: Part) -> Option<(String, Built)> {
     let mut builder = Builder::new(&Settings { time_zone: TimeZone::UTC, ..settings.clone() });
     let source = Source {
         stream: STREAM,
         path: Path::new("/var/log/a \"b\".log"),
         host: "web-1",
         task: "web",
+        labels,
         topic: "",
         read_at: "2024-06-15T10:00:00.5Z".parse().expect("a time"),
         form: Form::default(),
@@ -122,6 +127,30 @@ fn a_json_line_becomes_a_document_with_its_own_members_behind_ours() {
     );
     assert_eq!((built.level, built.tags), (Some(Level::Warn), Tags::NONE));
     assert_eq!(built.id, Id::of(STREAM, 42, line));
+}
+
+#[test]
+fn a_tasks_labels_stand_in_every_document_beside_those_of_the_line_unless_they_collide() {
+    let labels: Labels = [("env", "prod"), ("service", "a \"b\"")].into_iter().collect();
+    let build = |line: &str| build_labelled(&Settings::default(), &labels, line.as_bytes(), Part::Whole);
+    let (json, _) = build("text").expect("a document");
+    assert!(
+        json.contains(r#""logdrive.task":"web","labels.env":"prod","labels.service":"a \"b\"","logdrive.file""#),
+        "{json}"
+    );
+    for (line, expected) in [
+        (r#"{"labels":{"user":1}}"#, r#"labels.env="prod" labels.service="a \"b\"" labels={"user":1}"#),
+        (r#"{"labels":{"env":1}}"#, r#"labels.env="prod" labels.service="a \"b\"" fields.labels={"env":1}"#),
+        (r#"{"labels":["a"]}"#, r#"labels.env="prod" labels.service="a \"b\"" fields.labels=["a"]"#),
+        (
+            r#"{"labels.env":1,"labels.user":2}"#,
+            r#"labels.env="prod" labels.service="a \"b\"" fields.labels.env=1 labels.user=2"#,
+        ),
+    ] {
+        let (json, built) = build(line).expect("a document");
+        assert_eq!((own(&json).as_str(), built.tags), (expected, Tags::NONE), "{line}");
+    }
+    assert_eq!(own(&self::build(br#"{"labels":{"env":1}}"#).0), r#"labels={"env":1}"#, "without labels of a task");
 }
 
 #[test]
@@ -291,6 +320,7 @@ fn a_path_that_is_not_utf_8_is_shown_as_far_as_it_is() {
         path,
         host: "h",
         task: "t",
+        labels: &NO_LABELS,
         topic: "",
         read_at: jiff::Timestamp::UNIX_EPOCH,
         form: Form::default(),

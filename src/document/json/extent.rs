@@ -15,6 +15,34 @@ pub(super) fn string_end(text: &[u8], at: usize) -> usize {
     text.len()
 }
 
+/// The names of an object's own members, as they stand in its text, without quotation marks.
+pub(in crate::document) fn names_of(object: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut at, mut depth, mut is_name) = (0, 0_usize, false);
+    std::iter::from_fn(move || {
+        while let Some(byte) = object.get(at) {
+            match byte {
+                b'"' => {
+                    let (start, end) = (at + 1, string_end(object, at));
+                    at = end;
+                    if std::mem::take(&mut is_name) {
+                        return Some(&object[start..(end - 1).max(start)]);
+                    }
+                    continue;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    is_name = depth == 1;
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' => is_name = depth == 1,
+                _ => (),
+            }
+            at += 1;
+        }
+        None
+    })
+}
+
 /// One past the value of the member whose name begins at `at`, or the text's end.
 pub(super) fn member_end(text: &[u8], at: usize) -> usize {
     let mut at = string_end(text, at);

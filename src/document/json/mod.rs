@@ -21,6 +21,7 @@ use bytesize::ByteSize;
 use simd_json::{Buffers, ErrorType, Tape};
 
 use super::{Settings, Tags, names::Name};
+pub(super) use extent::names_of;
 use extent::string_end;
 use outline::Outline;
 use patch::{blank_numbers, mend_surrogates};

@@ -138,10 +138,12 @@ impl Walk<'_, '_> {
         match (meaning, self.nodes[at]) {
             // A message may have any length.
             (Name::Message(_), Node::String(_)) => return Ok(at + 1),
-            (Name::Plain | Name::Ours, _) if index >= self.limits.fields_max => return Err(Tags::JSON_FIELDS),
+            (Name::Plain | Name::Ours | Name::Labels, _) if index >= self.limits.fields_max => {
+                return Err(Tags::JSON_FIELDS);
+            }
             _ => (),
         }
-        let is_moved = meaning.is_moved() && !self.limits.is_nested;
+        let is_moved = meaning.may_be_moved() && !self.limits.is_nested;
         let depth = self.depth(name, 1 + usize::from(is_moved))?;
         self.value(at, depth)
     }

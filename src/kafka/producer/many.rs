@@ -100,22 +100,23 @@ fn produce_plain<T: Send + Sync + 'static>(
         .iter()
         .map(|piece| {
             let value = outgoing.pieces.value(piece, &outgoing.value);
+            let key = outgoing.pieces.key(piece, &outgoing.value);
             rd_kafka_message_t {
                 err: RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
                 rkt: ptr::null_mut(),
                 partition,
                 payload: value.as_ptr().cast_mut().cast(),
                 len: value.len(),
-                key: ptr::null_mut(),
-                key_len: 0,
+                key: key.map_or(ptr::null(), <[u8]>::as_ptr).cast_mut().cast(),
+                key_len: key.map_or(0, <[u8]>::len),
                 offset: 0,
                 _private: Arc::clone(under_way).into_ptr(),
             }
         })
         .collect();
     // SAFETY: the topic lives, and there are as many messages as is said. librdkafka writes to them (`err`) only during
-    // the call, and only reads payloads, which live as long as the reference in `_private` does. No flag, so it neither
-    // copies nor frees them.
+    // the call, copies keys, and only reads payloads, which live as long as the reference in `_private` does. No flag, so
+    // it neither copies nor frees these.
     unsafe { rd_kafka_produce_batch(topic.0, partition, 0, messages.as_mut_ptr(), messages.len() as i32) };
     for (at, message) in messages.iter().enumerate() {
         if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -149,12 +150,16 @@ fn produce_one<T: Send + Sync + 'static>(
         rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_MSGFLAGS, u: Content { i: 0 } },
         rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_OPAQUE, u: Content { ptr: opaque } },
     ];
+    if let Some(key) = outgoing.pieces.key(piece, &outgoing.value) {
+        let memory = Memory { ptr: key.as_ptr().cast_mut().cast(), size: key.len() };
+        arguments.push(rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_KEY, u: Content { mem: memory } });
+    }
     arguments.extend(names.iter().map(|(name, value)| {
         let header = HeaderContent { name: name.as_ptr(), val: value.as_ptr().cast(), size: value.len() as isize };
         rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_HEADER, u: Content { header } }
     }));
     // SAFETY: the client and the topic live, there are as many arguments as is said, and each has the member of the
-    // union that its kind stands for. Names and values of headers are copied during the call. The payload is only read,
+    // union that its kind stands for. The key and names and values of headers are copied during the call. The payload is only read,
     // and lives as long as the reference in the opaque pointer does; no flag makes librdkafka copy or free it.
     let error = unsafe { rd_kafka_produceva(native, arguments.as_ptr(), arguments.len()) };
     if error.is_null() {

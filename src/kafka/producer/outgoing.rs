@@ -11,7 +11,7 @@ pub struct Outgoing<T> {
     pub topic: Arc<str>,
     /// The partition; none leaves the choice to librdkafka (by key where there is one).
     pub partition: Option<i32>,
-    /// The key; any bytes.
+    /// The key; any bytes. Pieces have their own.
     pub key: Option<Vec<u8>>,
     /// The value; any bytes. If there are pieces, each is a record of its own.
     pub value: Vec<u8>,

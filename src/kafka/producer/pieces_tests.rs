@@ -86,7 +86,7 @@ fn set(ticket: u32, count: u32, headers: bool) -> Outgoing<u32> {
             value.extend_from_slice(number.to_string().as_bytes());
             pieces.headers.push(("number", own..value.len() as u32));
         }
-        pieces.each.push(Piece { value: start..end, headers: first..pieces.headers.len() as u32 });
+        pieces.each.push(Piece { value: start..end, key: 0..0, headers: first..pieces.headers.len() as u32 });
     }
     Outgoing { topic: Arc::from("t"), partition: Some(0), key: None, value, headers: vec![], pieces, ticket }
 }

@@ -46,20 +46,26 @@ impl Room {
     pub(super) fn take(&self, pieces: &Pieces, buffer: &[u8]) -> bool {
         let records = self.records.load(Ordering::Acquire);
         let bytes = self.bytes.load(Ordering::Acquire);
-        let fits = records + pieces.each.len() <= self.records_max && bytes + buffer.len() <= self.bytes_max;
+        let own = bytes_of(pieces, buffer);
+        let fits = records + pieces.each.len() <= self.records_max && bytes + own <= self.bytes_max;
         if !fits && records > 0 {
             return false;
         }
         self.records.fetch_add(pieces.each.len(), Ordering::AcqRel);
-        self.bytes.fetch_add(buffer.len(), Ordering::AcqRel);
+        self.bytes.fetch_add(own, Ordering::AcqRel);
         true
     }
 
     /// Gives back the room of a set.
     pub(super) fn give_back(&self, pieces: &Pieces, buffer: &[u8]) {
         self.records.fetch_sub(pieces.each.len(), Ordering::AcqRel);
-        self.bytes.fetch_sub(buffer.len(), Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes_of(pieces, buffer), Ordering::AcqRel);
     }
+}
+
+/// What a set takes in the queue: records share their keys in our buffer, and have each its own there.
+fn bytes_of(pieces: &Pieces, buffer: &[u8]) -> usize {
+    buffer.len() + pieces.each.iter().map(|piece| piece.key.len()).sum::<usize>()
 }
 
 impl Sets {
@@ -113,7 +119,7 @@ mod tests {
     use crate::record::{Piece, Pieces};
 
     fn pieces(lengths: &[u32]) -> Pieces {
-        let each = lengths.iter().map(|length| Piece { value: 0..*length, headers: 0..0 }).collect();
+        let each = lengths.iter().map(|length| Piece { value: 0..*length, key: 0..0, headers: 0..0 }).collect();
         Pieces { each, headers: Vec::new() }
     }
 

@@ -165,7 +165,8 @@ impl<D: Disk> Tail<D> {
     pub(super) fn set_origin(&mut self, stream: Stream) {
         (self.stream, self.is_recognised, self.unpacked_before) = (Some(stream), true, None);
         let (path, task) = (self.from.path.to_path_buf(), Arc::clone(&self.from.task));
-        self.origin = Some(Arc::new(Origin { stream, path, task, form: self.from.reading.form }));
+        let (labels, form) = (self.from.reading.labels.clone(), self.from.reading.form);
+        self.origin = Some(Arc::new(Origin { stream, path, task, labels, form }));
     }
 
     pub(super) async fn tell_changed(&mut self, context: &Context) -> Result<(), Stop> {

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Record {
     /// The partition.
     pub partition: i32,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
     /// Its headers by name.
     pub headers: BTreeMap<String, Vec<u8>>,
     /// Its value.
@@ -110,6 +112,7 @@ pub fn records(servers: &str, topic: &str) -> Vec<Record> {
         });
         records.push(Record {
             partition: message.partition(),
+            key: message.key().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
             value: message.payload().unwrap_or_default().to_vec(),
         });

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Site, ports, until};
+use super::{Site, ports, services::Paused, until};
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -122,6 +122,13 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Lets it do nothing at all, until what is returned is dropped.
+    pub fn pause(&self) -> Paused {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).expect("it runs");
+        Paused(pid)
     }
 
     /// Ends it as a power cut would.

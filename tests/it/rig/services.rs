@@ -93,12 +93,12 @@ impl Broker {
     }
 }
 
-/// A broker that does nothing; it goes on when this is dropped.
-pub struct Paused(Pid);
+/// A process that does nothing; it goes on when this is dropped.
+pub struct Paused(pub(super) Pid);
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        // It fails only if the broker is gone.
+        // It fails only if the process is gone.
         let _ = kill_process(self.0, Signal::CONT);
     }
 }

@@ -2,34 +2,47 @@
 //!
 //! | in a document | of a line in a foreign record |
 //! |---|---|
-//! | `log.file.path` | `kafka:TOPIC/PARTITION` |
-//! | `log.offset` | the record's offset |
+//! | `log.file.path` | what the line says ([`envelope`]), or else `kafka:TOPIC/PARTITION` |
+//! | `log.offset` | what the line says, or else the record's offset |
 //! | `logdrive.generation` | which line of the record, the first being 0 |
-//! | `logdrive.file` | a hash of topic, partition and the record's time |
-//! | `host.name`, `logdrive.task` | `kafka` |
+//! | `logdrive.file` | a hash of the record's topic, partition, time and offset |
+//! | `host.name` | what the line says, or else `kafka` |
+//! | `logdrive.task` | `kafka` |
 //!
 //! The time is part of the identity because a topic can be deleted and made anew, with other records at the same
 //! offsets. The document's time, where the line has none, is the record's.
+
+mod envelope;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
+use self::envelope::Envelope;
 use crate::{
     document::Source,
     kafka::Record,
-    record::{FileId, Form, Stream},
+    record::{FileId, Form, NO_LABELS, Stream},
 };
 
-/// What stands in for the host and the task, which nobody knows.
+/// What stands in for the host and the task where nobody knows them.
 const NAME: &str = "kafka";
 
 /// A foreign record's place, made once for all its lines.
 pub(super) struct Place {
     file: FileId,
     path: PathBuf,
+    offset: u64,
     read_at: Timestamp,
+}
+
+/// The place of one line.
+pub(super) struct Spot {
+    path: Option<String>,
+    host: Option<String>,
+    /// What stands in `log.offset`.
+    pub(super) offset: u64,
 }
 
 impl Place {
@@ -39,20 +52,28 @@ impl Place {
         hash.update(&[0]);
         hash.update(&record.partition.to_le_bytes());
         hash.update(&record.timestamp_ms.unwrap_or(0).to_le_bytes());
+        hash.update(&record.offset.to_le_bytes());
         let path = PathBuf::from(format!("kafka:{}/{}", record.topic, record.partition));
         // A time that is made up must be the same whenever the record is read, or it would be indexed twice.
         let read_at = record.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-        Self { file: FileId(hash.digest128()), path, read_at }
+        Self { file: FileId(hash.digest128()), path, offset: record.offset, read_at }
     }
 
-    /// The source of line `number`.
-    pub(super) fn line<'a>(&'a self, topic: &'a str, number: u32) -> Source<'a> {
+    /// Where `line`, which is one of the record's, stood.
+    pub(super) fn spot(&self, line: &[u8]) -> Spot {
+        let Envelope { host, path, offset } = Envelope::of(line);
+        Spot { path, host, offset: offset.unwrap_or(self.offset) }
+    }
+
+    /// The source of line `number`, which stood there.
+    pub(super) fn line<'a>(&'a self, topic: &'a str, number: u32, spot: &'a Spot) -> Source<'a> {
         let stream = Stream { file: self.file, generation: number };
         Source {
             stream,
-            path: Path::new(&self.path),
-            host: NAME,
+            path: spot.path.as_deref().map_or(&self.path, Path::new),
+            host: spot.host.as_deref().unwrap_or(NAME),
             task: NAME,
+            labels: &NO_LABELS,
             topic,
             read_at: self.read_at,
             form: Form::default(),
