@@ -93,9 +93,13 @@ fn check(text: &[u8], out: &[u8]) {
         let message = document["message"].as_str().expect("a message");
         assert!(message == line || (line.starts_with('{') && message.ends_with("request done")), "{document}");
         assert_eq!(document["log.offset"], offset);
-        let (has_time, has_level) = if line.starts_with('{') { (true, true) } else { (index % 4 != 3, index % 4 == 2) };
+        let (time, has_level) = match (line.starts_with('{'), index % 4) {
+            (true, _) => ("field", true),
+            (false, 3) => ("read", false),
+            (false, kind) => ("line", kind == 2),
+        };
         assert_eq!(document.get("log.level").is_some(), has_level, "{document}");
-        assert_eq!(document["logdrive.time"], if has_time { "line" } else { "read" }, "{document}");
+        assert_eq!(document["logdrive.time"], time, "{document}");
     }
 }
 

@@ -24,7 +24,8 @@ mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
 mod labels; // what a task says of all its lines
 mod local; // `logdrive up`: no Kafka, its API and its page
-mod operations;
+mod messages; // messages of several lines, in their charsets and out of their containers
+mod operations; // check, metrics, health
 mod outage; // the same with Kafka away, at the start and in between
 mod records; // Kafka records that are not as they should be
 mod road; // lines that are being written arrive once, byte for byte, in order
@@ -32,4 +33,4 @@ mod setup; // `logdrive setup`: topics are made, and what is there is left alone
 mod setup_elasticsearch; // templates, installed on demand
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
-mod wire; // the packed format, read by someone else // check, metrics, health
+mod wire; // the packed format, read by someone else
