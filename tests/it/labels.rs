@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde_json::{Value, json};
+
 use crate::rig::{Site, api, corpus, index, kafka, services, until};
 
 /// A task that sends the files of `glob`, with labels.
@@ -105,4 +107,35 @@ async fn labels_are_there_without_kafka_too_and_can_be_asked_for() {
     assert_eq!(api::count(up.web, "labels.service:api AND labels.env:prod").await, wanted);
     assert_eq!(api::count(up.web, "labels.env:test").await, 0);
     up.stop_well().await;
+}
+
+#[tokio::test]
+async fn a_lines_own_labels_stand_beside_the_tasks() {
+    let mut site = Site::new("labels-own").await;
+    site.set("agent.tasks", vec![task(&site, "json", "*.log", &[], &[("env", "prod"), ("service", "api")])]);
+    let lines = [
+        r#"{"message":"0","labels":{"user":1,"region":"a"}}"#,
+        r#"{"message":"1","labels":{"user":"one"}}"#,
+        r#"{"message":"2","labels":{"env":"test","user":"two"}}"#,
+        r#"{"message":"3","labels.user":3,"labels.env":"test"}"#,
+    ];
+    std::fs::write(site.logs().join("a.log"), lines.join("\n") + "\n").expect("writable");
+    let (agent, mut transfer) = (site.agent(), site.transfer());
+    transfer.ready().await;
+    index::wait_for(&site.elasticsearch, &site.indices(), lines.len()).await;
+    assert_eq!(transfer.metric("logdrive_dead_letters_total", &[]).await, 0.0);
+    agent.stop_well().await;
+    transfer.stop_well().await;
+    let mut documents = index::documents(&site.elasticsearch, &site.indices()).await;
+    documents.sort_by_key(|document| document.text("message").to_owned());
+    assert!(documents.iter().all(|document| document.text("labels.env") == "prod"));
+    let own = |at: usize, name: &str| documents[at].fields.get(name).cloned();
+    assert_eq!(own(0, "labels"), Some(json!({ "user": 1, "region": "a" })));
+    assert_eq!(own(2, "fields.labels"), Some(json!({ "env": "test", "user": "two" })));
+    assert_eq!((own(3, "labels.user"), own(3, "fields.labels.env")), (Some(json!(3)), Some(json!("test"))));
+    for (query, wanted) in [("labels.env:prod", 4), ("labels.user:one", 1), ("labels.user:1", 1)] {
+        let url = format!("{}/{}/_count?q={query}", site.elasticsearch, site.indices());
+        let answer: Value = reqwest::get(url).await.expect("it answers").json().await.expect("JSON");
+        assert_eq!(answer["count"], wanted, "{query}");
+    }
 }

@@ -16,6 +16,7 @@ mod foreign; // records of rsyslog, kcat and other agents
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
 mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
+mod kafka_compression; // every codec that Kafka has
 mod kafka_group; // as whom, and from where, the transfer reads
 mod kafka_keys; // which key records have, and which partition a key
 mod kafka_lines; // a record for each line

@@ -72,6 +72,12 @@ impl Broker {
         Self { servers, environment }
     }
 
+    /// Where its logs of partitions are.
+    pub fn data(&self) -> PathBuf {
+        let directory = self.environment.iter().find(|(key, _)| *key == "KAFKA_DATA_DIR").map(|(_, value)| value);
+        PathBuf::from(directory.expect("it is set"))
+    }
+
     /// Stops the broker in an orderly way; it keeps its data.
     pub fn stop(&self) {
         run("kafka/stop.sh", &[], &self.environment);
@@ -79,8 +85,7 @@ impl Broker {
 
     /// Lets the broker do nothing at all, until it is dropped: a Kafka that takes no records, and says nothing.
     pub fn pause(&self) -> Paused {
-        let data = self.environment.iter().find(|(key, _)| *key == "KAFKA_DATA_DIR").map(|(_, value)| value);
-        let file = Path::new(data.expect("it is set")).join("run/node-1.pid");
+        let file = self.data().join("run/node-1.pid");
         let text = std::fs::read_to_string(&file).expect("the broker runs");
         let pid = text.trim().parse().ok().and_then(Pid::from_raw).expect("a process");
         kill_process(pid, Signal::STOP).expect("the broker runs");
