@@ -3,6 +3,8 @@
 use rdkafka::types::RDKafkaErrorCode as Code;
 use thiserror::Error;
 
+use super::greeting;
+
 /// Why Kafka did not do what it was asked.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum KafkaError {
@@ -162,6 +164,7 @@ impl KafkaError {
 
     /// The error of a client as a whole, or of a question about `topic`.
     pub(super) fn of_client(code: Option<Code>, why: &str, servers: &str, topic: Option<&str>) -> Self {
+        let is_short = greeting::was_short(why);
         let (why, servers) = (gist(why).to_owned(), servers.to_owned());
         match (code, topic) {
             (Some(Code::Fatal | Code::Fenced), _) => Self::Fatal { why },
@@ -170,7 +173,7 @@ impl KafkaError {
                 let what = topic.map_or_else(|| format!("the cluster at {servers}"), |topic| format!("{topic:?}"));
                 Self::Unauthorized { what, why }
             }
-            (Some(code), _) => match disagreement(code, &why) {
+            (Some(code), _) => match disagreement(code, &why, is_short) {
                 Some(hint) => Self::Handshake { servers, why, hint },
                 None => Self::Away { servers, why },
             },
@@ -187,8 +190,9 @@ fn gist(why: &str) -> &str {
     &why[..end.unwrap_or(why.len())]
 }
 
-/// What to look at if a broker is there, and we don't understand each other.
-fn disagreement(code: Code, why: &str) -> Option<&'static str> {
+/// What to look at if a broker is there, and we don't understand each other; `is_short` if the connection was lost
+/// right after it was made.
+fn disagreement(code: Code, why: &str, is_short: bool) -> Option<&'static str> {
     let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
     match code {
         Code::SSL if says(&["certificate verify failed", "verify broker certificate"]) => Some(
@@ -206,6 +210,11 @@ fn disagreement(code: Code, why: &str) -> Option<&'static str> {
         Code::BrokerTransportFailure if says(&["connecting to a PLAINTEXT broker"]) => {
             Some("the port seems to speak no TLS: check kafka.bootstrap_servers, or set kafka.tls = false")
         }
+        // We were still sending when a broker hung up, and did not hear what it said before.
+        Code::BrokerTransportFailure if is_short && says(&["SSL transport error"]) => Some(
+            "the brokers hung up at once: if they want a certificate, check kafka.certificate_file and kafka.key_file; \
+             if they want a user, set kafka.username and kafka.password_file",
+        ),
         _ => None,
     }
 }
@@ -244,6 +253,10 @@ mod tests {
         assert!(alert.contains("check kafka.certificate_file"), "{alert}");
         assert!(of(Code::Authentication, "invalid credentials").contains("check kafka.username"));
         assert!(of(Code::BrokerTransportFailure, "Connection refused").contains("check that they run"));
+        let hung_up =
+            |ms| format!("ssl://a:9092/1: Send failed: SSL transport error: Broken pipe (after {ms}ms in state UP)");
+        assert!(of(Code::BrokerTransportFailure, &hung_up(3)).contains("if they want a certificate"));
+        assert!(of(Code::BrokerTransportFailure, &hung_up(60_000)).contains("check that they run"));
     }
 
     #[test]

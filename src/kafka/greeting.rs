@@ -31,22 +31,32 @@ impl Greeting {
         if facility != "FAIL" {
             return None;
         }
-        let (why, place) = message.rsplit_once(" (after ")?;
+        let (why, lived_ms, state) = life(message)?;
         let why = why.split_once("]: ").map_or(why, |(_, why)| why);
-        let (lived_ms, state) = place.split_once("ms in state ")?;
-        let state = state.split([',', ')']).next()?;
         let hint = match state {
             _ if !why.contains("Disconnected") => return None,
             "APIVERSION_QUERY" if !self.tls => {
                 "the port may speak TLS only: set kafka.tls = true, or check kafka.bootstrap_servers"
             }
-            "UP" if !self.user && lived_ms.parse::<u64>().is_ok_and(|lived| lived < SHORT_MS) => {
+            "UP" if !self.user && lived_ms < SHORT_MS => {
                 "the port may want a user: set kafka.username and kafka.password_file"
             }
             _ => return None,
         };
         Some(KafkaError::Handshake { servers: self.servers.clone(), why: why.to_owned(), hint })
     }
+}
+
+/// Whether librdkafka says of a connection that it was lost right after it was made.
+pub(super) fn was_short(message: &str) -> bool {
+    life(message).is_some_and(|(_, lived_ms, _)| lived_ms < SHORT_MS)
+}
+
+/// Why a connection was lost, after how many milliseconds in its last state, and which that was.
+fn life(message: &str) -> Option<(&str, u64, &str)> {
+    let (why, place) = message.rsplit_once(" (after ")?;
+    let (lived_ms, state) = place.split_once("ms in state ")?;
+    Some((why, lived_ms.parse().ok()?, state.split([',', ')']).next()?))
 }
 
 #[cfg(test)]

@@ -21,12 +21,12 @@ const LINES: [&str; 6] = [
 
 #[tokio::test]
 async fn elasticsearch_has_a_line_once_whenever_it_is_read_again() {
-    read_again("twice", services::elasticsearch()).await;
+    read_again("read-again", services::elasticsearch()).await;
 }
 
 #[tokio::test]
 async fn opensearch_has_a_line_once_whenever_it_is_read_again() {
-    read_again("twice-os", services::opensearch()).await;
+    read_again("read-again-os", services::opensearch()).await;
 }
 
 async fn read_again(name: &str, store: &str) {
