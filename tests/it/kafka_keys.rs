@@ -4,10 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
     process::{Command, Stdio},
-    time::Duration,
 };
 
-use crate::rig::{LogFile, Site, corpus, kafka, services, until};
+use crate::rig::{LogFile, Site, corpus, kafka, services};
 
 /// A task that sends the files of `glob` with a key.
 fn task(site: &Site, service: &str, glob: &str, key: &str, form: &[(&str, toml::Value)]) -> toml::Value {
@@ -24,13 +23,7 @@ fn task(site: &Site, service: &str, glob: &str, key: &str, form: &[(&str, toml::
 /// Has an agent send the files, and gives what is in the topic then.
 async fn sent(site: &Site, files: &[LogFile]) -> Vec<kafka::Record> {
     corpus::write_whole(files);
-    let mut agent = site.agent();
-    agent.ready().await;
-    until("all lines delivered", Duration::from_secs(60), async || {
-        agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(files) as f64
-    })
-    .await;
-    agent.stop_well().await;
+    site.send(files).await;
     kafka::records(&site.kafka, &site.topic)
 }
 

@@ -36,24 +36,13 @@ fn json(headers: bool) -> Vec<(&'static str, toml::Value)> {
     vec![("encoding", "lines".into()), ("value", "json".into()), ("headers", headers.into())]
 }
 
-/// Has an agent send the files.
-async fn send(site: &Site, files: &[LogFile]) {
-    let mut agent = site.agent();
-    agent.ready().await;
-    until("all lines delivered", LIMIT, async || {
-        agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(files) as f64
-    })
-    .await;
-    agent.stop_well().await;
-}
-
 #[tokio::test]
 async fn kcat_prints_the_file() {
     let mut site = Site::new("lines-kcat").await;
     site.set("agent.tasks", vec![task(&site, "raw", "*.log", &raw(false))]);
     let files = corpus::files(&site.logs(), 31, 1, 30_000);
     corpus::write_whole(&files);
-    send(&site, &files).await;
+    site.send(&files).await;
     let output = Command::new("kcat")
         .args(["-C", "-q", "-e", "-b", &site.kafka, "-t", &site.topic])
         .output()
@@ -70,7 +59,7 @@ async fn a_json_value_says_where_its_line_stands() {
     site.set("agent.host", "web-7");
     let files = corpus::files(&site.logs(), 32, 3, 3_000);
     corpus::write_whole(&files);
-    send(&site, &files).await;
+    site.send(&files).await;
     let mut found: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
     for record in kafka::records(&site.kafka, &site.topic) {
         let json: Value = serde_json::from_slice(&record.value).expect("JSON");

@@ -12,13 +12,7 @@ async fn records_that_are_cut_short_or_of_an_unknown_version_are_dead_lettered_a
     let site = Site::new("records").await;
     let files = corpus::files(&site.logs(), 5, 1, 500);
     corpus::write_whole(&files);
-    let mut agent = site.agent();
-    agent.ready().await;
-    until("lines in Kafka", Duration::from_secs(30), async || {
-        agent.metric("logdrive_acknowledged_lines_total", &[]).await == 500.0
-    })
-    .await;
-    agent.stop_well().await;
+    site.send(&files).await;
 
     // A record of ours is the model of three that can't be read.
     let ours_in_kafka = kafka::records(&site.kafka, &site.topic).pop().expect("the agent sent one");

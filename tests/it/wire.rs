@@ -1,8 +1,8 @@
 //! The packed format is read by someone else: Python, with public packages for Kafka and LZ4.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
-use crate::rig::{LogFile, Site, corpus, services, until};
+use crate::rig::{Site, corpus, services};
 
 /// The decoder's two packages.
 const PACKAGES: [&str; 2] = ["lz4==4.4.5", "kafka-python==3.0.12"];
@@ -12,7 +12,7 @@ async fn a_topic_piped_through_kcat_and_lz4_is_the_log() {
     let site = Site::new("pipe").await;
     let files = corpus::files(&site.logs(), 12, 1, 5_000);
     corpus::write_whole(&files);
-    send(&site, &files).await;
+    site.send(&files).await;
     let pipe = format!("kcat -C -q -e -D '' -b {} -t {} | lz4 -d -c", site.kafka, site.topic);
     let output = Command::new("bash").args(["-c", &pipe]).output().expect("bash runs");
     assert!(output.status.success(), "{pipe}:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -24,7 +24,7 @@ async fn an_independent_decoder_gets_the_bytes_of_the_files_from_kafka() {
     let site = Site::new("wire").await;
     let files = corpus::files(&site.logs(), 8, 5, 4_000);
     corpus::write_whole(&files);
-    send(&site, &files).await;
+    site.send(&files).await;
 
     let python = services::run("python", &PACKAGES, &[]);
     let decoded = site.dir.join("decoded");
@@ -40,15 +40,4 @@ async fn an_independent_decoder_gets_the_bytes_of_the_files_from_kafka() {
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(text == file.text, "{} differs", file.path.display());
     }
-}
-
-/// Has an agent send the files to Kafka.
-async fn send(site: &Site, files: &[LogFile]) {
-    let mut agent = site.agent();
-    agent.ready().await;
-    until("all lines delivered", Duration::from_secs(60), async || {
-        agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(files) as f64
-    })
-    .await;
-    agent.stop_well().await;
 }

@@ -3,9 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use super::{LogFile, Program, index, kafka, services, verify::Verdict};
+use super::{LogFile, Program, corpus, index, kafka, services, until, verify::Verdict};
 
 /// Everything that one test has for itself.
 pub struct Site {
@@ -132,6 +133,17 @@ impl Site {
     /// Starts `logdrive agent`.
     pub fn agent(&self) -> Program {
         Program::start(self, "agent", &[])
+    }
+
+    /// Has an agent send the files, and nothing else, to Kafka.
+    pub async fn send(&self, files: &[LogFile]) {
+        let mut agent = self.agent();
+        agent.ready().await;
+        until("all lines are in kafka", Duration::from_secs(60), async || {
+            agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(files) as f64
+        })
+        .await;
+        agent.stop_well().await;
     }
 
     /// Starts `logdrive transfer`.
