@@ -14,7 +14,7 @@ use super::seal::{self, FILE_PREFIX, STATE_KEY, State};
 use crate::record::{Checkpoint, Stream};
 
 /// The memory that sled may use to keep pages; a commit needs only those that it changes.
-const CACHE_BYTES: u64 = 4 << 20;
+const CACHE_BYTES: u64 = 1 << 20;
 
 /// Why sled, or what it holds, is of no use.
 #[derive(Debug)]
