@@ -22,7 +22,7 @@ use crate::{
         frame::{self, Meta},
         lines::{self, LINES_HEADER, Line, Value},
     },
-    config::Config,
+    config::{Config, Task},
     kafka::{self, KafkaError, Past, Reach},
     metrics::{self, Part, list},
     reader::{self, Trace},
@@ -65,14 +65,11 @@ pub(super) async fn rebuild(
     stop: &CancellationToken,
 ) -> Option<Rebuilt> {
     // A configuration whose tasks have no topics is refused when it is loaded.
-    let of_tasks = config.agent.topics().unwrap_or_default();
-    let mut topics: Vec<&str> = of_tasks.iter().map(|topic| &**topic).collect();
-    topics.sort_unstable();
-    topics.dedup();
+    let topics = reaches(&config.agent.tasks, &config.agent.topics().unwrap_or_default());
     let mut trails = Trails::new(machine);
     let mut records = 0;
-    for topic in topics {
-        let read = stop.run_until_cancelled(read(config, topic, trails, health)).await?;
+    for (topic, reach) in topics {
+        let read = stop.run_until_cancelled(read(config, &topic, reach, trails, health)).await?;
         trails = read.0;
         records += read.1;
     }
@@ -83,14 +80,24 @@ pub(super) async fn rebuild(
     Some(Rebuilt { checkpoints, streams, records })
 }
 
+/// How far each topic is looked back in, where `topics` has the one of each task: further if it has single lines that tell
+/// where they come from, since each tells of itself alone.
+fn reaches(tasks: &[Task], topics: &[Arc<str>]) -> BTreeMap<Arc<str>, Reach> {
+    let tells = |style: lines::Style| style.headers && style.value == Value::Raw;
+    let mut reaches = BTreeMap::new();
+    for (task, topic) in tasks.iter().zip(topics) {
+        let reach = reaches.entry(Arc::clone(topic)).or_insert(REACH);
+        if task.style().is_some_and(tells) {
+            *reach = Reach { records_max: LINES_MAX, ..REACH };
+        }
+    }
+    reaches
+}
+
 /// Reads one topic, however often it takes; gives how many records there were.
-async fn read(config: &Config, topic: &str, mut trails: Trails, health: &Part) -> (Trails, u64) {
+async fn read(config: &Config, topic: &str, reach: Reach, mut trails: Trails, health: &Part) -> (Trails, u64) {
     let counter = metrics::counter(&list::REBUILD_RECORDS, &[topic]);
     let mut is_told = false;
-    let tells = |style: lines::Style| style.headers && style.value == Value::Raw;
-    let tasks = config.agent.tasks.iter().zip(config.agent.topics().unwrap_or_default());
-    let mut styles = tasks.filter(|(_, sent_to)| **sent_to == *topic).filter_map(|(task, _)| task.style());
-    let reach = if styles.any(tells) { Reach { records_max: LINES_MAX, ..REACH } } else { REACH };
     loop {
         let (settings, name, counter) = (config.kafka.clone(), topic.to_owned(), counter.clone());
         let kept = trails.clone();

@@ -68,7 +68,8 @@ fn spread(stream: Stream, count: i32) -> i32 {
 /// What came of asking for a topic: how many partitions it has, or why that isn't known.
 pub(super) type Answer = (Arc<str>, Result<i32, KafkaError>);
 
-/// Asks Kafka for each topic, by the producer that sends to it, until it answers, and from then on every now and then, for partitions may be added.
+/// Asks Kafka for each topic, by the producer that sends to it, until it answers, and from then on every now and then,
+/// for partitions may be added.
 pub(super) fn ask(
     topics: impl Iterator<Item = (Arc<str>, Arc<Producer<Ticket>>)>,
     answers: &mpsc::Sender<Answer>,

@@ -1,8 +1,8 @@
 //! The name of the index or data stream that a document goes to, made from its topic, its task, its fields and its day.
 //!
-//! A template is text with `{topic}`, `{task}`, `{[a.field]}`, `%Y`, `%m`, `%d`, `%H`, `%j` (day of the year) and `%%`; times are
-//! in UTC, so that a name doesn't depend on where the transfer runs. One with a field begins with text of its own, so that no
-//! document decides alone where it goes.
+//! A template is text with `{topic}`, `{task}`, `{[a.field]}`, `%Y`, `%m`, `%d`, `%H`, `%j` (day of the year) and `%%`;
+//! times are in UTC, so that a name doesn't depend on where the transfer runs. One with a field begins with text of its
+//! own, so that no document decides alone where it goes.
 //!
 //! What is made of it is a name that Elasticsearch and OpenSearch take ("Create index API", path parameters: lower
 //! case; none of `\ / * ? " < > |`, blank, `,` and `#`, nor `:`; not beginning with `-`, `_` or `+`; not `.` or `..`;
@@ -101,8 +101,8 @@ impl IndexName {
         Ok(Self { pieces, period, routes, last: Last::default() })
     }
 
-    /// The name for a document, which is given as JSON. Cheap if topic, task and day are those of the call before; of a template
-    /// with fields, if their values are, too.
+    /// The name for a document, which is given as JSON. Cheap if topic, task and day are those of the call before; of a
+    /// template with fields, if their values are, too.
     pub fn name(&mut self, topic: &str, task: &str, time: Timestamp, document: &[u8]) -> &str {
         let period = time.as_second().div_euclid(self.period);
         let is_other = self.routes.look(document);

@@ -14,7 +14,8 @@ use crate::record::Secret;
 /// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
 /// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own
 /// (`batch.num.messages = 1`), single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to
-/// 50 ms (`linger.ms`); and a consumer fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most 16 MiB (`fetch.max.bytes`).
+/// 50 ms (`linger.ms`); and a consumer fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most
+/// 16 MiB (`fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

@@ -47,7 +47,7 @@ impl StartFrom {
     pub(super) fn apply<C: ConsumerContext>(self, consumer: &BaseConsumer<C>, assigned: &TopicPartitionList) {
         let found = match self {
             Self::Earliest => return,
-            Self::Latest => ends(consumer, assigned),
+            Self::Latest => uncommitted(consumer, assigned, Offset::End),
             Self::Time(time) => offsets(consumer, assigned, time),
         };
         match found {
@@ -66,14 +66,6 @@ impl StartFrom {
             }
         }
     }
-}
-
-/// The ends of those of `assigned` that nothing was committed of.
-fn ends<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    assigned: &TopicPartitionList,
-) -> KafkaResult<TopicPartitionList> {
-    uncommitted(consumer, assigned, Offset::End)
 }
 
 /// The offsets at `time` of those of `assigned` that nothing was committed of.

@@ -264,9 +264,8 @@ impl Packer {
         self.open()?;
         let Some(parcel) = &mut self.open else { return Err(Over) };
         let index = self.naming.index.name(topic, task, built.time, json);
-        let id = built.id.text();
-        let id = std::str::from_utf8(&id).expect("base64 is ASCII");
-        let id = (self.naming.ids == Ids::Deterministic).then_some(id);
+        let id = (self.naming.ids == Ids::Deterministic).then(|| built.id.text());
+        let id = id.as_ref().map(|id| std::str::from_utf8(id).expect("base64 is ASCII"));
         parcel.body.push(index, id, |out| out.extend_from_slice(json));
         parcel.items.push(parcel.origins.len() as u32 - 1);
         if parcel.body.is_full() { self.send_off() } else { Ok(()) }

@@ -1,8 +1,8 @@
 //! `compression.type`: single lines go to the broker in each codec that Kafka has, and others read them.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
-use crate::rig::{Site, corpus, services::Broker};
+use crate::rig::{Site, corpus, kafka, services::Broker};
 
 /// Each codec with its number in the attributes of a batch (Kafka's record format, version 2).
 const CODECS: [(&str, u8); 5] = [("none", 0), ("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4)];
@@ -56,12 +56,7 @@ async fn lines_are_compressed_as_asked_for_and_kcat_prints_them() {
         let files = corpus::files(&site.logs(), 61, 1, 20_000);
         corpus::write_whole(&files);
         site.send(&files).await;
-        let output = Command::new("kcat")
-            .args(["-C", "-q", "-e", "-b", &site.kafka, "-t", &site.topic])
-            .output()
-            .expect("kcat is installed");
-        assert!(output.status.success(), "{codec}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(output.stdout == files[0].text, "{codec}: kcat does not print the file");
+        assert!(kafka::kcat(&site.kafka, &site.topic) == files[0].text, "{codec}: kcat does not print the file");
         let found = codecs_on_disk(&broker.data(), &site.topic);
         assert!(!found.is_empty() && found.iter().all(|found| *found == number), "{codec}: {found:?}");
     }

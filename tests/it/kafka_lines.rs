@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::Path,
-    process::Command,
     time::Duration,
 };
 
@@ -43,12 +42,7 @@ async fn kcat_prints_the_file() {
     let files = corpus::files(&site.logs(), 31, 1, 30_000);
     corpus::write_whole(&files);
     site.send(&files).await;
-    let output = Command::new("kcat")
-        .args(["-C", "-q", "-e", "-b", &site.kafka, "-t", &site.topic])
-        .output()
-        .expect("kcat is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stdout == files[0].text, "kcat does not print the file");
+    assert!(kafka::kcat(&site.kafka, &site.topic) == files[0].text, "kcat does not print the file");
     assert!(kafka::records(&site.kafka, &site.topic).iter().all(|record| record.headers.is_empty()));
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::rig::{Site, api, corpus, index, kafka, services, until};
+use crate::rig::{LogFile, Site, api, corpus, index, kafka, services, until};
 
 /// A task that sends the files of `glob`, with labels.
 fn task(site: &Site, name: &str, glob: &str, form: &[(&str, &str)], labels: &[(&str, &str)]) -> toml::Value {
@@ -41,17 +41,22 @@ const EXPECTED: [(&str, &str); 4] = [
     ("raw", "labels.service=\"raw\" "),
 ];
 
+/// Has an agent and a transfer bring the files' lines into the store, each exactly once.
+async fn arrive(site: &Site, files: &[LogFile]) {
+    corpus::write_whole(files);
+    let (agent, transfer) = (site.agent(), site.transfer());
+    index::wait_for(&site.elasticsearch, &site.indices(), corpus::lines_in(files)).await;
+    agent.stop_well().await;
+    transfer.stop_well().await;
+    site.holds_exactly(files).await;
+}
+
 #[tokio::test]
 async fn labels_come_from_files_through_kafka_into_documents_whatever_the_encoding() {
     let mut site = Site::new("labels").await;
     site.set("agent.tasks", tasks(&site));
     let files = corpus::files(&site.logs(), 41, 4, 500);
-    corpus::write_whole(&files);
-    let (agent, transfer) = (site.agent(), site.transfer());
-    index::wait_for(&site.elasticsearch, &site.indices(), corpus::lines_in(&files)).await;
-    agent.stop_well().await;
-    transfer.stop_well().await;
-    site.holds_exactly(&files).await;
+    arrive(&site, &files).await;
     let documents = index::documents(&site.elasticsearch, &site.indices()).await;
     let found: BTreeSet<_> =
         documents.iter().map(|document| (document.text("logdrive.task").to_owned(), labels(document))).collect();
@@ -79,12 +84,7 @@ async fn topics_are_made_of_labels_and_one_pattern_transfers_all_of_them() {
     assert!(said.contains(&format!("✓ task packed: sends to {}-api", site.topic)), "{said}");
 
     let files = corpus::files(&site.logs(), 43, 4, 300);
-    corpus::write_whole(&files);
-    let (agent, transfer) = (site.agent(), site.transfer());
-    index::wait_for(&site.elasticsearch, &site.indices(), corpus::lines_in(&files)).await;
-    agent.stop_well().await;
-    transfer.stop_well().await;
-    site.holds_exactly(&files).await;
+    arrive(&site, &files).await;
     for (suffix, lines) in [("-api", 0), ("-raw", 300), ("-json", 300)] {
         let records = kafka::records(&site.kafka, &format!("{}{suffix}", site.topic)).len();
         assert!(records == lines || (lines == 0 && records > 0), "{suffix} has {records} records");

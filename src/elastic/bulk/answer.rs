@@ -163,14 +163,16 @@ impl Outcome {
     }
 }
 
-/// Whether new fields of this document and of another were in each other's way: neither is at fault. A document of its own kind
-/// that does not fit is told of by another name (`mapper_parsing_exception`, `document_parsing_exception`).
+/// Whether new fields of this document and of another were in each other's way: neither is at fault. A document of its
+/// own kind that does not fit is told of by another name (`mapper_parsing_exception`, `document_parsing_exception`).
 fn is_race(reason: &Reason) -> bool {
-    reason.kind == "illegal_argument_exception"
-        && (reason.text.contains("cannot be changed from type")
-            || reason.text.contains("can't merge a non object mapping")
-            || reason.text.contains("can't merge a non-object mapping")
-            || reason.text.contains("can't merge an object mapping"))
+    const WORDS: [&str; 4] = [
+        "cannot be changed from type",
+        "can't merge a non object mapping",
+        "can't merge a non-object mapping",
+        "can't merge an object mapping",
+    ];
+    reason.kind == "illegal_argument_exception" && WORDS.iter().any(|words| reason.text.contains(words))
 }
 
 /// Whether an item was turned away for the state of the cluster and not for what is in it.

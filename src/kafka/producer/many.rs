@@ -159,8 +159,8 @@ fn produce_one<T: Send + Sync + 'static>(
         rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_HEADER, u: Content { header } }
     }));
     // SAFETY: the client and the topic live, there are as many arguments as is said, and each has the member of the
-    // union that its kind stands for. The key and names and values of headers are copied during the call. The payload is only read,
-    // and lives as long as the reference in the opaque pointer does; no flag makes librdkafka copy or free it.
+    // union that its kind stands for. The key and names and values of headers are copied during the call. The payload
+    // is only read, and lives as long as the reference in the opaque pointer does; no flag makes librdkafka copy or free it.
     let error = unsafe { rd_kafka_produceva(native, arguments.as_ptr(), arguments.len()) };
     if error.is_null() {
         return Ok(());

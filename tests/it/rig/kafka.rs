@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -118,6 +119,14 @@ pub fn records(servers: &str, topic: &str) -> Vec<Record> {
         });
     }
     records
+}
+
+/// What kcat prints of a topic: the values, each with a newline behind it.
+pub fn kcat(servers: &str, topic: &str) -> Vec<u8> {
+    let output =
+        Command::new("kcat").args(["-C", "-q", "-e", "-b", servers, "-t", topic]).output().expect("kcat is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 /// A consumer of all of a topic, each partition from its first record.
