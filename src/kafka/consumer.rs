@@ -21,7 +21,7 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::KafkaError as ClientError,
-    message::{BorrowedMessage, Headers},
+    message::BorrowedMessage,
 };
 use tokio::sync::{
     mpsc::{self, Receiver, Sender, error::TrySendError},
@@ -30,19 +30,21 @@ use tokio::sync::{
 use tracing::{debug, warn};
 
 use super::{
-    Assignment, AssignmentId, KafkaError, Release, Settings, StartFrom, anew,
+    Assignment, AssignmentId, KafkaError, Records, Release, Settings, StartFrom, anew,
     anew::WayBack,
     aside::{Aside, Wish},
+    headers,
     rebalance::{Change, Context},
+    records::Content,
     settings,
 };
 use crate::metrics::{self, Counter, list};
 
 /// How long one poll waits for a record.
 const TURN: Duration = Duration::from_millis(100);
-/// A chunk is handed over when it has this many bytes (values only) or records, or nothing more is there.
+/// A chunk is handed over when it has this many bytes or records, or nothing more is there.
 const CHUNK_BYTES: usize = 1 << 20;
-const CHUNK_RECORDS: usize = 1024;
+const CHUNK_RECORDS: usize = 8192;
 /// Chunks between the thread and the role.
 const CHUNKS: usize = 2;
 /// How long the role may take nothing before its partitions are paused. Pausing throws away what was fetched
@@ -53,40 +55,11 @@ const CHANGES: usize = 4;
 /// How long leaving the group may take.
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 
-/// A record as Kafka has it; nothing in it is taken for granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The assignment under which it was read.
-    pub assignment: AssignmentId,
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The partition.
-    pub partition: i32,
-    /// The offset in the partition. Offsets grow, with gaps.
-    pub offset: u64,
-    /// The key, if it has one.
-    pub key: Option<Vec<u8>>,
-    /// The headers, in order; names may repeat, values may be absent.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// The value; none for a tombstone.
-    pub value: Option<Vec<u8>>,
-    /// When it was made or appended, in milliseconds since 1970, where Kafka knows.
-    pub timestamp_ms: Option<i64>,
-}
-
-impl Record {
-    /// The value of the first header called `name`.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(found, _)| found == name).and_then(|(_, value)| value.as_deref())
-    }
-}
-
 /// What a consumer has to say.
 #[derive(Debug)]
 pub enum Event {
     /// Records, those of a partition in order; never empty.
-    Records(Vec<Record>),
+    Records(Vec<Records>),
     /// These partitions are ours from now on.
     Assigned(Vec<Assignment>),
     /// These partitions go: settle and commit what is under way, then drop the release.
@@ -112,7 +85,7 @@ pub struct Consumer {
     /// Always there until the consumer is dropped.
     client: Option<Arc<Client>>,
     changes: Receiver<Change>,
-    records: Receiver<Vec<Record>>,
+    records: Receiver<Vec<Records>>,
     live: HashSet<AssignmentId>,
     room: Arc<Room>,
     left: oneshot::Receiver<()>,
@@ -268,8 +241,8 @@ impl Consumer {
 
     /// A chunk's records that are still ours. The thread tells of an assignment before it sends records of it,
     /// so what is not live was revoked.
-    fn arrived(&mut self, mut chunk: Vec<Record>) -> Option<Event> {
-        chunk.retain(|record| self.live.contains(&record.assignment));
+    fn arrived(&mut self, mut chunk: Vec<Records>) -> Option<Event> {
+        chunk.retain(|records| self.live.contains(&records.assignment));
         (!chunk.is_empty()).then_some(Event::Records(chunk))
     }
 }
@@ -334,12 +307,12 @@ impl Room {
 /// The thread that polls.
 struct Thread {
     client: Arc<Client>,
-    records: Sender<Vec<Record>>,
+    records: Sender<Vec<Records>>,
     room: Arc<Room>,
     meters: HashMap<Arc<str>, (Counter, Counter)>,
     /// Chunks that the role has no room for. At most one, and what librdkafka still hands out after a pause:
     /// never more than it had fetched ahead.
-    waiting: VecDeque<Vec<Record>>,
+    waiting: VecDeque<Vec<Records>>,
     /// What the role reads later.
     aside: Aside,
     /// What it reads from the beginning.
@@ -362,14 +335,11 @@ impl Thread {
         let wishes = std::mem::take(&mut *self.room.wishes.lock().unwrap_or_else(PoisonError::into_inner));
         self.aside.obey(&client, wishes);
         self.way_back.walk(&client);
-        let (mut chunk, mut bytes) = (Vec::new(), 0);
-        while bytes < CHUNK_BYTES && chunk.len() < CHUNK_RECORDS {
+        let mut chunk = Chunk::default();
+        while !chunk.is_full() {
             match client.poll(if chunk.is_empty() { TURN } else { Duration::ZERO }) {
                 None => break,
-                Some(Ok(message)) => {
-                    bytes += message.payload_len() + message.key_len();
-                    chunk.extend(self.record(&message));
-                }
+                Some(Ok(message)) => chunk.add(&message, client.context()),
                 Some(Err(ClientError::MessageConsumptionFatal(code))) => {
                     client.context().fail(KafkaError::Fatal { why: code.to_string() });
                     return false;
@@ -383,32 +353,19 @@ impl Thread {
         }
         if !chunk.is_empty() {
             client.context().note_success();
-            self.waiting.push_back(chunk);
+            chunk.records.iter().for_each(|records| self.count(records));
+            self.waiting.push_back(chunk.records);
         }
         true
     }
 
-    /// Copies a record out of librdkafka's buffers; none if its partition isn't ours any more.
-    fn record(&mut self, message: &BorrowedMessage<'_>) -> Option<Record> {
-        let (topic, assignment) = self.client.context().assignment(message.topic(), message.partition())?;
-        let (records, bytes) = self.meters.entry(Arc::clone(&topic)).or_insert_with(|| {
-            (metrics::counter(&list::CONSUMED_RECORDS, &[&topic]), metrics::counter(&list::CONSUMED_BYTES, &[&topic]))
+    fn count(&mut self, records: &Records) {
+        let topic = &records.topic;
+        let (count, bytes) = self.meters.entry(Arc::clone(topic)).or_insert_with(|| {
+            (metrics::counter(&list::CONSUMED_RECORDS, &[topic]), metrics::counter(&list::CONSUMED_BYTES, &[topic]))
         });
-        records.increment(1);
-        bytes.increment(message.payload_len() as u64);
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-        });
-        Some(Record {
-            assignment,
-            topic,
-            partition: message.partition(),
-            offset: u64::try_from(message.offset()).ok()?,
-            key: message.key().map(<[u8]>::to_vec),
-            headers,
-            value: message.payload().map(<[u8]>::to_vec),
-            timestamp_ms: message.timestamp().to_millis(),
-        })
+        count.increment(records.len() as u64);
+        bytes.increment(records.iter().map(|record| record.value.map_or(0, <[u8]>::len) as u64).sum());
     }
 
     /// Hands over what waits. If the role takes nothing for a while, it pauses the partitions and polls on.
@@ -449,6 +406,49 @@ impl Thread {
         if let Err(error) = done {
             warn!(%error, pause, "partitions could not be paused or resumed");
         }
+    }
+}
+
+/// Records that are handed over together.
+#[derive(Default)]
+struct Chunk {
+    records: Vec<Records>,
+    /// How often what is ours had changed when the last one began.
+    changes: u64,
+    count: usize,
+    bytes: usize,
+}
+
+impl Chunk {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= CHUNK_BYTES || self.count >= CHUNK_RECORDS
+    }
+
+    /// Copies a record out of librdkafka's buffers, unless its partition isn't ours any more.
+    fn add(&mut self, message: &BorrowedMessage<'_>, context: &Context) {
+        let (partition, bytes) = (message.partition(), message.payload_len() + message.key_len());
+        let Ok(offset) = u64::try_from(message.offset()) else { return };
+        let fits = self.changes == context.changes()
+            && self.records.last().is_some_and(|last| {
+                last.partition == partition && !last.is_full_for(bytes) && *last.topic == *message.topic()
+            });
+        if !fits {
+            // Nothing changes in between: that happens on this thread.
+            let Some((topic, assignment)) = context.assignment(message.topic(), partition) else { return };
+            self.changes = context.changes();
+            self.records.push(Records::new(assignment, topic, partition));
+        }
+        let records = self.records.last_mut().expect("it was there, or was pushed above");
+        let timestamp_ms = message.timestamp().to_millis();
+        let content = Content { offset, timestamp_ms, key: message.key(), value: message.payload() };
+        let before = records.bytes();
+        records.push(content, headers::of(message));
+        self.bytes += records.bytes() - before;
+        self.count += 1;
     }
 }
 

@@ -13,12 +13,14 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError as ClientError,
-    message::{BorrowedMessage, Headers},
+    message::BorrowedMessage,
     types::RDKafkaErrorCode as Code,
 };
 
 use super::{
-    KafkaError, Settings, settings,
+    KafkaError, Settings,
+    headers::{self, Header},
+    settings,
     token::{Bearer, Tokens},
 };
 
@@ -233,9 +235,8 @@ fn is_final(error: &ClientError) -> bool {
 }
 
 fn past(message: &BorrowedMessage<'_>) -> Past {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    });
+    let owned = |(name, value): Header<'_>| (String::from_utf8_lossy(name).into_owned(), value.map(<[u8]>::to_vec));
+    let headers = headers::of(message).map(owned).collect();
     let (partition, offset) = (message.partition(), message.offset());
     Past { partition, offset, headers, value: message.payload().map(<[u8]>::to_vec) }
 }

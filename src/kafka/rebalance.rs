@@ -8,8 +8,8 @@ use std::{
     collections::HashMap,
     error::Error,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     time::Duration,
@@ -81,6 +81,8 @@ pub(super) enum Change {
 pub(super) struct Context {
     changes: Sender<Change>,
     ours: Mutex<Ours>,
+    /// How often `ours` was changed, or may have been.
+    changed: AtomicU64,
     /// Whether the role takes no records now; partitions that come are then paused too.
     pub(super) paused: AtomicBool,
     pub(super) trouble: watch::Sender<Option<KafkaError>>,
@@ -107,6 +109,7 @@ impl Context {
         Self {
             changes,
             ours,
+            changed: AtomicU64::new(0),
             paused,
             trouble,
             lag: Lag::default(),
@@ -117,6 +120,18 @@ impl Context {
             start_from,
             ids: Ids::default(),
         }
+    }
+
+    /// How often what is ours has changed: as long as this is the same, so is every [`Context::assignment`].
+    pub(super) fn changes(&self) -> u64 {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    /// What is ours, to be changed.
+    fn change(&self) -> MutexGuard<'_, Ours> {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changed.fetch_add(1, Ordering::AcqRel);
+        ours
     }
 
     /// The topic's shared name and the partition's present number; none if the partition isn't ours (any more).
@@ -137,7 +152,7 @@ impl Context {
 
     /// Gives a partition of ours a new number, so that nothing read before is taken for what is read from now on.
     pub(super) fn begin_anew(&self, topic: &Arc<str>, partition: i32) {
-        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = self.change();
         let id = AssignmentId(ours.next);
         ours.next += 1;
         ours.by_topic.entry(Arc::clone(topic)).or_default().insert(partition, id);
@@ -176,7 +191,7 @@ impl Context {
     }
 
     fn assigned(&self, partitions: &TopicPartitionList) {
-        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = self.change();
         let mut list = Vec::new();
         for element in partitions.elements() {
             let id = AssignmentId(ours.next);
@@ -195,7 +210,7 @@ impl Context {
     }
 
     fn revoked(&self, partitions: &TopicPartitionList, lost: bool) {
-        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = self.change();
         let mut list = Vec::new();
         for element in partitions.elements() {
             let Some((topic, id)) = ours.by_topic.get_key_value(element.topic()).and_then(|(topic, partitions)| {
@@ -225,7 +240,7 @@ impl Context {
 
     /// Takes the partitions of a topic that was made anew from the role; which they were.
     pub(super) fn made_anew(&self, topic: &str) -> Vec<(Arc<str>, i32)> {
-        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ours = self.change();
         let Some((topic, partitions)) = ours.by_topic.remove_entry(topic) else { return Vec::new() };
         drop(ours);
         let gone = partitions.into_iter();

@@ -151,13 +151,13 @@ impl Bench {
             let source = (AssignmentId(start), 0);
             let stretch = Stretch::new(Span { source, start, end: start + count as u64, mark: () });
             let origin = Origin { topic: "app".into(), partition: 0, offset: start, timestamp_ms: None };
-            parcel.begin(&stretch, origin);
+            parcel.begin(&stretch, &origin);
             assert!(!stretch.release(), "the worker is done, the parcel is not");
             for _ in 0..count {
                 let n = self.made;
                 let document = json!({ "n": n, "wrong": index.contains("wrong") && n.is_multiple_of(2) }).to_string();
                 parcel.body.push(index, Some(&n.to_string()), |out| out.extend_from_slice(document.as_bytes()));
-                parcel.items.push(parcel.origins.len() as u32 - 1);
+                parcel.note_item();
                 self.made += 1;
             }
             stretches.push(stretch);

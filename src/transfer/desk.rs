@@ -27,9 +27,8 @@ use super::{
     returns::Returns,
 };
 use crate::{
-    batcher::frame::VERSION_HEADER,
     checkpoint::Ledger,
-    kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Parting, Record, Release},
+    kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Parting, Records, Release},
     metrics::{self, Gauge, Part, list},
     record::{Budget, Span},
 };
@@ -40,8 +39,6 @@ const COMMIT_EVERY: Duration = Duration::from_millis(500);
 const COMMIT_MAX: Duration = Duration::from_secs(5);
 /// How long partitions that go may take to be settled; less than the consumer allows, commit included.
 const SETTLE_MAX: Duration = Duration::from_secs(14);
-/// Foreign records of one job, in bytes of their values.
-const JOB_BYTES: usize = 256 << 10;
 
 /// Keeps account of what is read.
 pub(super) struct Desk {
@@ -56,7 +53,7 @@ pub(super) struct Desk {
     /// Partitions that the delivery gave back, and where they are to be read again.
     aside: HashMap<AssignmentId, u64>,
     /// Records that wait for a worker, in order; a chunk of the consumer's at most.
-    waiting: VecDeque<Vec<Record>>,
+    waiting: VecDeque<Records>,
     committing: Option<JoinHandle<Result<Vec<Commit>, KafkaError>>>,
     in_flight: Gauge,
 }
@@ -140,7 +137,7 @@ impl Desk {
                     }
                 }
                 event = next_event(&mut self.consumer, self.waiting.is_empty()) => match event {
-                    Event::Records(records) => self.waiting = runs(records),
+                    Event::Records(records) => self.waiting = records.into(),
                     Event::Assigned(assignments) => {
                         self.assigned(assignments);
                         health.ok();
@@ -181,17 +178,13 @@ impl Desk {
 
     /// Drops what no worker has yet: it was never taken into the ledger, and is read again by whoever is next.
     fn forget_waiting(&mut self, gone: &[AssignmentId]) {
-        for run in &mut self.waiting {
-            run.retain(|record| !gone.contains(&record.assignment));
-        }
-        self.waiting.retain(|run| !run.is_empty());
+        self.waiting.retain(|records| !gone.contains(&records.assignment));
     }
 
-    /// Takes the next run into the ledger and makes a job of it; none if its partition went.
+    /// Takes the next records into the ledger and makes a job of them; none if their partition went.
     fn take_job(&mut self) -> Option<Job> {
         let records = self.waiting.pop_front()?;
-        let (first, last) = (records.first()?, records.last()?);
-        let (id, first, last) = (first.assignment, first.offset, last.offset);
+        let (id, first, last) = (records.assignment, records.first()?, records.last()?);
         let partition = self.partitions.get_mut(&id)?;
         let start = match partition.next {
             Some(next) if first >= next => next,
@@ -361,31 +354,6 @@ async fn commit_done(
         Some(commit) => commit.await.unwrap_or_else(|error| Err(KafkaError::Commit { why: error.to_string() })),
         None => std::future::pending().await,
     }
-}
-
-/// Parts records into runs for one worker each: of one partition, one packed record or some foreign ones.
-fn runs(records: Vec<Record>) -> VecDeque<Vec<Record>> {
-    let mut runs: VecDeque<Vec<Record>> = VecDeque::new();
-    let mut bytes = 0;
-    for record in records {
-        let length = record.value.as_ref().map_or(0, Vec::len);
-        let fits = runs.back().and_then(|run| run.last()).is_some_and(|last| {
-            last.assignment == record.assignment
-                && bytes + length <= JOB_BYTES
-                && record.header(VERSION_HEADER).is_none()
-        });
-        match runs.back_mut() {
-            Some(run) if fits => {
-                bytes += length;
-                run.push(record);
-            }
-            _ => {
-                bytes = length;
-                runs.push_back(vec![record]);
-            }
-        }
-    }
-    runs
 }
 
 #[cfg(test)]

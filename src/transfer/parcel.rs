@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     elastic::bulk::Body,
-    kafka::{AssignmentId, Record},
+    kafka::{AssignmentId, Records},
     record::{Permit, Span},
 };
 
@@ -69,19 +69,18 @@ impl Stretch {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) stretch: Arc<Stretch>,
-    /// In order, all of one partition.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Records,
 }
 
 /// A bulk body, with what is needed to account for each of its items.
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub(super) body: Body,
-    /// For each item of the body, which of `origins` it comes from.
-    pub(super) items: Vec<u32>,
-    pub(super) origins: Vec<Origin>,
-    /// For each of `origins`, which of `stretches` it is in.
-    places: Vec<u32>,
+    /// For each item of the body, which of `records` it comes from.
+    items: Vec<u32>,
+    records: Vec<Spot>,
+    /// The partitions of `stretches`, one for each, which stay known when those are given up.
+    partitions: Vec<(Arc<str>, i32)>,
     /// What can't even be sent.
     pub(super) letters: Vec<Letter>,
     /// How large what is in `letters` is.
@@ -96,25 +95,50 @@ pub(super) struct Parcel {
     pub(super) races: u8,
 }
 
+/// Where a record is: a parcel may be of very many.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    /// Which of the parcel's partitions.
+    partition: u32,
+    offset: u64,
+    timestamp_ms: Option<i64>,
+}
+
 impl Parcel {
     pub(super) fn new(body: Body, permit: Permit) -> Self {
-        let (items, origins, places, letters, stretches) = Default::default();
+        let (items, records, partitions, letters, stretches) = Default::default();
         let backoff = Backoff::default();
-        Self { body, items, origins, places, letters, letter_bytes: 0, stretches, permit, backoff, races: 0 }
+        Self { body, items, records, partitions, letters, letter_bytes: 0, stretches, permit, backoff, races: 0 }
     }
 
     /// What is packed next is of the record at `origin`, which is in `stretch`.
-    pub(super) fn begin(&mut self, stretch: &Arc<Stretch>, origin: Origin) {
+    pub(super) fn begin(&mut self, stretch: &Arc<Stretch>, origin: &Origin) {
         if self.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
             self.stretches.push(stretch.hold());
+            self.partitions.push((Arc::clone(&origin.topic), origin.partition));
         }
         self.place(origin);
     }
 
-    /// What is packed next is of the record at `origin`, in the last stretch, or in none if there is none.
-    fn place(&mut self, origin: Origin) {
-        self.origins.push(origin);
-        self.places.push((self.stretches.len() as u32).saturating_sub(1));
+    /// What is packed next is of the record at `origin`, of the partition that was named last.
+    fn place(&mut self, origin: &Origin) {
+        let partition = (self.partitions.len() as u32).saturating_sub(1);
+        self.records.push(Spot { partition, offset: origin.offset, timestamp_ms: origin.timestamp_ms });
+    }
+
+    /// The item that was pushed last is of the record that was begun last.
+    pub(super) fn note_item(&mut self) {
+        self.items.push((self.records.len() as u32).saturating_sub(1));
+    }
+
+    /// Where an item's record was read.
+    ///
+    /// # Panics
+    /// If there is no such item.
+    pub(super) fn origin_of(&self, item: usize) -> Origin {
+        let Spot { partition, offset, timestamp_ms } = self.records[self.items[item] as usize];
+        let (topic, partition) = &self.partitions[partition as usize];
+        Origin { topic: Arc::clone(topic), partition: *partition, offset, timestamp_ms }
     }
 
     /// Forgets whose the documents are: nothing waits for them any more.
@@ -138,16 +162,19 @@ impl Parcel {
         part.races = self.races;
         let mut last = None;
         for item in taken {
-            let origin = self.items[*item];
-            if last != Some(origin) {
-                let of = self.origins[origin as usize].clone();
-                match self.stretches.get(self.places[origin as usize] as usize) {
-                    Some(stretch) => part.begin(stretch, of),
-                    None => part.place(of),
+            let record = self.items[*item];
+            if last != Some(record) {
+                let of = self.origin_of(*item);
+                match self.stretches.get(self.records[record as usize].partition as usize) {
+                    Some(stretch) => part.begin(stretch, &of),
+                    None => {
+                        part.partitions.push((Arc::clone(&of.topic), of.partition));
+                        part.place(&of);
+                    }
                 }
-                last = Some(origin);
+                last = Some(record);
             }
-            part.items.push(part.origins.len() as u32 - 1);
+            part.note_item();
         }
         let mut item = 0;
         self.items.retain(|_| {
@@ -178,12 +205,15 @@ mod tests {
     #[test]
     fn what_is_kept_keeps_its_origin() {
         let mut parcel = Parcel::new(Body::new(bytesize::ByteSize::mib(1), 10), Permit::none());
-        for (number, origin) in [(0, 5), (1, 6), (2, 7)] {
+        let stretch = Stretch::new(span(5));
+        for (number, offset) in [(0, 5), (1, 6), (2, 7)] {
+            parcel.begin(&stretch, &origin(offset));
             parcel.body.push("i", None, |out| out.extend_from_slice(format!("{{\"n\":{number}}}").as_bytes()));
-            parcel.items.push(origin);
+            parcel.note_item();
         }
         parcel.keep(&[0, 2]);
-        assert_eq!((parcel.items, parcel.body.document(1)), (vec![5, 7], &b"{\"n\":2}"[..]));
+        assert_eq!((parcel.origin_of(0), parcel.origin_of(1)), (origin(5), origin(7)));
+        assert_eq!(parcel.body.document(1), b"{\"n\":2}");
     }
 
     #[test]
@@ -191,15 +221,15 @@ mod tests {
         let mut parcel = Parcel::new(Body::new(bytesize::ByteSize::mib(1), 10), Permit::none());
         let stretches: Vec<_> = (0..3).map(|start| Stretch::new(span(start))).collect();
         for stretch in &stretches {
-            parcel.begin(stretch, origin(stretch.span.start));
+            parcel.begin(stretch, &origin(stretch.span.start));
             for _ in 0..2 {
                 parcel.body.push("i", None, |out| out.extend_from_slice(b"{}"));
-                parcel.items.push(parcel.origins.len() as u32 - 1);
+                parcel.note_item();
             }
         }
         let part = parcel.part(&[2, 4, 5]);
         let offsets = |parcel: &Parcel| -> Vec<u64> {
-            parcel.items.iter().map(|origin| parcel.origins[*origin as usize].offset).collect()
+            (0..parcel.body.len()).map(|item| parcel.origin_of(item).offset).collect()
         };
         assert_eq!((offsets(&part), offsets(&parcel)), (vec![1, 2, 2], vec![0, 0, 1]));
         assert_eq!((part.body.len(), parcel.body.len(), part.stretches.len()), (3, 3, 2));
@@ -208,6 +238,7 @@ mod tests {
         parcel.disown();
         let disowned = parcel.part(&[1, 2]);
         assert_eq!((disowned.items.len(), disowned.stretches.len(), offsets(&disowned)), (2, 0, vec![0, 1]));
+        assert_eq!(disowned.origin_of(1), origin(1));
         stretches[1].end_slot();
         assert!(!part.is_over());
         stretches[2].end_slot();

@@ -18,13 +18,13 @@ use tracing::debug;
 
 use super::{
     dead_letter::{Letter, Origin},
-    foreign::Place,
+    foreign::{Paths, Place},
     parcel::{Job, Parcel, Stretch},
 };
 use crate::{
     batcher::{
         frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
-        lines::{self, LINES_HEADER, Line},
+        lines::{self, LINES_HEADER},
     },
     config::Ids,
     document::{Builder, Built, IndexName, Passage, Source},
@@ -55,11 +55,20 @@ pub(super) struct Naming {
 
 /// Makes parcels of jobs.
 pub(super) struct Worker {
-    builder: Builder,
+    /// What single lines say of where they come from.
+    lines: lines::Decoder,
     /// The text of the record at hand.
     text: Vec<u8>,
+    maker: Maker,
+}
+
+/// Makes documents of text.
+struct Maker {
+    builder: Builder,
     /// The document at hand.
     document: Vec<u8>,
+    /// What stands in for the path of foreign lines.
+    paths: Paths,
     packer: Packer,
 }
 
@@ -74,7 +83,9 @@ impl Worker {
         budget: Budget,
         outlets: Outlets,
     ) -> Self {
-        Self { builder, text: Vec::new(), document: Vec::new(), packer: Packer::new(naming, sender, budget, outlets) }
+        let packer = Packer::new(naming, sender, budget, outlets);
+        let maker = Maker { builder, document: Vec::new(), paths: Paths::default(), packer };
+        Self { lines: lines::Decoder::default(), text: Vec::new(), maker }
     }
 
     /// Starts the worker's thread, which ends when the jobs do. To be called within a runtime.
@@ -87,55 +98,62 @@ impl Worker {
 
     /// Does one job, or sends off what there is if there is none.
     fn turn(&mut self, jobs: &Mutex<Receiver<Job>>) -> Result<(), Over> {
-        let job = match waiting_job(jobs) {
+        let packer = &mut self.maker.packer;
+        let Job { stretch, records } = match waiting_job(jobs) {
             Ok(job) => job,
-            Err(TryRecvError::Empty) if self.packer.open.is_some() => return self.packer.send_off(),
+            Err(TryRecvError::Empty) if packer.open.is_some() => return packer.send_off(),
             Err(TryRecvError::Empty) => {
                 let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
                 jobs.blocking_recv().ok_or(Over)?
             }
             Err(TryRecvError::Disconnected) => {
-                self.packer.send_off()?;
+                packer.send_off()?;
                 return Err(Over);
             }
         };
-        for record in job.records {
-            self.record(&job.stretch, record)?;
+        for record in records.iter() {
+            self.maker.packer.begin(&stretch, &record);
+            self.record(&record)?;
         }
-        self.packer.release(job.stretch)
+        self.maker.packer.release(stretch)
     }
 
     /// Packs the documents of one record.
-    fn record(&mut self, stretch: &Arc<Stretch>, mut record: Record) -> Result<(), Over> {
-        self.packer.begin(stretch, Origin::of(&record));
-        let Some(value) = record.value.take() else {
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Over> {
+        let Some(value) = record.value else {
             // A tombstone: there is no line in it.
-            self.packer.skipped.increment(1);
+            self.maker.packer.skipped.increment(1);
             return Ok(());
         };
-        let is_line = record.header(LINES_HEADER).is_some();
-        if !is_line && record.header(VERSION_HEADER).is_none() && record.header(META_HEADER).is_none() {
-            return self.foreign(&record, value);
-        }
-        let mut text = std::mem::take(&mut self.text);
         let header = |name: &str| record.header(name);
-        let decoded = match is_line {
-            true => lines::decode(header, &value, &mut text),
-            false => frame::decode(header, &value, &mut text).map(Line::Raw),
-        };
-        let done = match decoded {
-            Ok(Line::Raw(meta)) => self.segments(&record.topic, &meta, &mut text),
-            Ok(Line::Json(meta, hash)) => self.message(&record.topic, &meta, hash, &mut text),
-            Err(error) => {
-                debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
-                record.value = Some(value);
-                self.packer.letter(Letter::for_record(record, reason_type(&error), error.to_string()))
+        let done = if header(LINES_HEADER).is_some() {
+            match self.lines.read(header, value, &mut self.text) {
+                Ok(None) => self.maker.segments(record.topic, self.lines.meta(), &mut self.text),
+                Ok(Some(hash)) => self.maker.message(record.topic, self.lines.meta(), hash, &mut self.text),
+                Err(error) => self.maker.unreadable(record, &error),
             }
+        } else if header(VERSION_HEADER).is_some() || header(META_HEADER).is_some() {
+            match frame::decode(header, value, &mut self.text) {
+                Ok(meta) => self.maker.segments(record.topic, &meta, &mut self.text),
+                Err(error) => self.maker.unreadable(record, &error),
+            }
+        } else {
+            self.text.clear();
+            self.text.extend_from_slice(value);
+            self.maker.foreign(record, &mut self.text)
         };
-        if text.capacity() <= TEXT_BYTES_KEPT {
-            self.text = text;
+        if self.text.capacity() > TEXT_BYTES_KEPT {
+            self.text = Vec::new();
         }
         done
+    }
+}
+
+impl Maker {
+    /// A record that can't be read is a letter, whole.
+    fn unreadable(&mut self, record: &Record<'_>, error: &FrameError) -> Result<(), Over> {
+        debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
+        self.packer.letter(Letter::for_record(record, reason_type(error), error.to_string()))
     }
 
     /// Packs the documents of a record of ours.
@@ -165,19 +183,19 @@ impl Worker {
     }
 
     /// Packs the documents of a record that others wrote.
-    fn foreign(&mut self, record: &Record, mut value: Vec<u8>) -> Result<(), Over> {
-        let place = Place::of(record);
-        let (mut rest, mut number) = (&mut value[..], 0);
+    fn foreign(&mut self, record: &Record<'_>, value: &mut [u8]) -> Result<(), Over> {
+        let place = Place::of(record, &mut self.paths);
+        let (mut rest, mut number) = (value, 0);
         while !rest.is_empty() {
             let end = splitter::first_end(rest);
             let (line, behind) = rest.split_at_mut(end.unwrap_or(rest.len()));
             let line_end = line.len() - usize::from(end.is_some());
             let spot = place.spot(&line[..line_end]);
-            let source = place.line(&record.topic, number, &spot);
+            let source = place.line(record.topic, number, &spot);
             let mut lines = self.builder.source(&source);
             self.document.clear();
             let built = lines.build(&mut line[..line_end], spot.offset, Part::Whole, &mut self.document);
-            self.packer.document(&record.topic, source.task, built, &self.document)?;
+            self.packer.document(record.topic, source.task, built, &self.document)?;
             (rest, number) = (behind, number + 1);
         }
         Ok(())
@@ -250,8 +268,14 @@ impl Packer {
     }
 
     /// What follows is of this record.
-    fn begin(&mut self, stretch: &Arc<Stretch>, origin: Origin) {
-        self.current = Some((Arc::clone(stretch), origin));
+    fn begin(&mut self, stretch: &Arc<Stretch>, record: &Record<'_>) {
+        match &mut self.current {
+            Some((current, origin)) if Arc::ptr_eq(current, stretch) => {
+                // Another of the same partition.
+                (origin.offset, origin.timestamp_ms) = (record.offset, record.timestamp_ms);
+            }
+            current => *current = Some((Arc::clone(stretch), Origin::of(record))),
+        }
         self.is_known = false;
     }
 
@@ -267,7 +291,7 @@ impl Packer {
         let id = (self.naming.ids == Ids::Deterministic).then(|| built.id.text());
         let id = id.as_ref().map(|id| std::str::from_utf8(id).expect("base64 is ASCII"));
         parcel.body.push(index, id, |out| out.extend_from_slice(json));
-        parcel.items.push(parcel.origins.len() as u32 - 1);
+        parcel.note_item();
         if parcel.body.is_full() { self.send_off() } else { Ok(()) }
     }
 
@@ -290,7 +314,7 @@ impl Packer {
         }
         if !self.is_known {
             let ((stretch, origin), parcel) = self.current.as_ref().zip(self.open.as_mut()).ok_or(Over)?;
-            parcel.begin(stretch, origin.clone());
+            parcel.begin(stretch, origin);
             self.is_known = true;
         }
         Ok(())

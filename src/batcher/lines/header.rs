@@ -147,44 +147,102 @@ pub(super) fn push(buffer: &mut Vec<u8>, bytes: &[u8]) -> Range<u32> {
     start..buffer.len() as u32
 }
 
-/// Reads a record: what it says of its message, and the message's text into `text`, whose former content is lost.
+/// Reads records one after the other; what those that follow each other say alike is understood once.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The JSON that `meta` is from, byte for byte.
+    json: Vec<u8>,
+    is_json: bool,
+    meta: Option<Meta>,
+}
+
+impl Decoder {
+    /// Reads a record: what it says of its message into [`Decoder::meta`], and the message's text into `text`, whose
+    /// former content is lost. Nothing of either means anything after an error. Of a JSON value, the XXH3-64 of what the
+    /// message's bytes were is returned, and the one segment says where they stood, and no more.
+    ///
+    /// # Errors
+    /// If the record is of another version, or is damaged, or does not hold what it says, or more than it may.
+    pub fn read<'a>(
+        &mut self,
+        headers: impl Fn(&str) -> Option<&'a [u8]>,
+        value: &[u8],
+        text: &mut Vec<u8>,
+    ) -> Result<Option<u64>, FrameError> {
+        text.clear();
+        let need = |name: &'static str| headers(name).ok_or(FrameError::Missing(name));
+        let version = need(LINES_HEADER)?;
+        if version != VERSION {
+            return Err(FrameError::Version(String::from_utf8_lossy(version).chars().take(20).collect()));
+        }
+        self.understand(need(META_HEADER)?)?;
+        frame::limit("bytes of text", value.len() as u64, TEXT_BYTES_MAX)?;
+        let offset = number(need(OFFSET_HEADER)?, OFFSET_HEADER, 10)?;
+        let part = part(headers(PART_HEADER))?;
+        let meta = self.meta.as_mut().expect("it was understood above");
+        // There is one, made here.
+        let segment = &mut meta.segments[0];
+        (segment.offset, segment.part, segment.bytes, segment.lines) = (offset, part, 0, 0);
+        if !segment.messages.is_plain() {
+            segment.messages = Messages::default();
+        }
+        if self.is_json {
+            let hash = number(need(HASH_HEADER)?, HASH_HEADER, 16)?;
+            let json: ValueJson = serde_json::from_slice(value).map_err(|err| FrameError::Value(err.to_string()))?;
+            text.extend_from_slice(json.message.as_bytes());
+            segment.bytes = text.len() as u64;
+            return Ok(Some(hash));
+        }
+        text.extend_from_slice(value);
+        complete(segment, text);
+        frame::bytes_of(std::slice::from_ref(segment))?;
+        frame::agree(segment, text).map_err(|why| FrameError::Segment { index: 0, why })?;
+        Ok(None)
+    }
+
+    /// What the record that was read last says of its message, which is a segment of its own.
+    ///
+    /// # Panics
+    /// Before a record was read.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        self.meta.as_ref().expect("a record was read, as is asked for")
+    }
+
+    /// Sees to it that `meta` is what `json` says, with one segment.
+    fn understand(&mut self, json: &[u8]) -> Result<(), FrameError> {
+        if self.meta.is_some() && self.json == json {
+            return Ok(());
+        }
+        self.meta = None;
+        frame::limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
+        let common: LineJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
+        check_labels(&common.labels)?;
+        self.is_json = common.json;
+        self.meta = Some(common.into_meta()?);
+        self.json.clear();
+        self.json.extend_from_slice(json);
+        Ok(())
+    }
+}
+
+/// Reads one record: what it says of its message, and the message's text into `text`, whose former content is lost.
 /// Nothing of `text` means anything after an error.
 ///
 /// # Errors
-/// If the record is of another version, or is damaged, or does not hold what it says, or more than it may.
+/// As [`Decoder::read`].
 pub fn decode<'a>(
     headers: impl Fn(&str) -> Option<&'a [u8]>,
     value: &[u8],
     text: &mut Vec<u8>,
 ) -> Result<Line, FrameError> {
-    text.clear();
-    let need = |name: &'static str| headers(name).ok_or(FrameError::Missing(name));
-    let version = need(LINES_HEADER)?;
-    if version != VERSION {
-        return Err(FrameError::Version(String::from_utf8_lossy(version).chars().take(20).collect()));
-    }
-    let json = need(META_HEADER)?;
-    frame::limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
-    frame::limit("bytes of text", value.len() as u64, TEXT_BYTES_MAX)?;
-    let common: LineJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
-    check_labels(&common.labels)?;
-    let offset = number(need(OFFSET_HEADER)?, OFFSET_HEADER, 10)?;
-    let part = part(headers(PART_HEADER))?;
-    let hash = if common.json { Some(number(need(HASH_HEADER)?, HASH_HEADER, 16)?) } else { None };
-    let mut meta = common.into_meta(offset, part)?;
-    // There is one, made here.
-    let segment = &mut meta.segments[0];
-    if let Some(hash) = hash {
-        let json: ValueJson = serde_json::from_slice(value).map_err(|err| FrameError::Value(err.to_string()))?;
-        text.extend_from_slice(json.message.as_bytes());
-        segment.bytes = text.len() as u64;
-        return Ok(Line::Json(meta, hash));
-    }
-    text.extend_from_slice(value);
-    complete(segment, text);
-    frame::bytes_of(&meta.segments)?;
-    frame::agree(&meta.segments[0], text).map_err(|why| FrameError::Segment { index: 0, why })?;
-    Ok(Line::Raw(meta))
+    let mut decoder = Decoder::default();
+    let hash = decoder.read(headers, value, text)?;
+    let meta = decoder.meta.expect("a record was read");
+    Ok(match hash {
+        None => Line::Raw(meta),
+        Some(hash) => Line::Json(meta, hash),
+    })
 }
 
 /// What is wanted of a JSON value.
@@ -211,18 +269,18 @@ fn complete(segment: &mut Segment, text: &mut Vec<u8>) {
 }
 
 impl LineJson<'_> {
-    fn into_meta(self, offset: u64, part: Part) -> Result<Meta, FrameError> {
+    /// With one segment, which says what the messages have in common.
+    fn into_meta(self) -> Result<Meta, FrameError> {
         let segment = SegmentJson {
             file: self.file,
             generation: self.generation,
             path: self.path,
             path_b64: self.path_b64,
-            offset,
             charset: self.charset,
             format: self.format,
             ..SegmentJson::default()
         };
-        let segment = Segment { part, ..Segment::try_from(segment)? };
+        let segment = Segment::try_from(segment)?;
         Ok(Meta {
             host: self.host.into_owned(),
             machine: self.machine.into_owned(),

@@ -3,7 +3,7 @@
 mod json_line;
 mod passage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -70,16 +70,25 @@ pub struct Builder {
     tagged: [metrics::Counter; Tags::ALL.len()],
 }
 
-/// What all documents of a source have in common, as the bytes that stand in them.
+/// What all documents of a source have in common, as the bytes that stand in them. Of a source that is like the one
+/// before it, only what differs is made anew.
 #[derive(Debug, Default)]
 struct Prepared {
-    id: Prefix,
-    read: Moment,
-    labels: Labels,
+    path: PathBuf,
     /// From `log.file.path` to the number of `log.offset`.
     before_offset: Vec<u8>,
+    host: String,
+    task: String,
+    labels: Labels,
+    /// The stream, once there is one.
+    stream: Option<Stream>,
+    id: Prefix,
     /// From behind that number to the value of `logdrive.time`.
     after_offset: Vec<u8>,
+    /// How much of that the host, the task and its labels take.
+    names_end: usize,
+    read_at: Timestamp,
+    read: Moment,
 }
 
 /// What is to be said of a message besides what stands in its text.
@@ -222,24 +231,43 @@ fn count(tags: Tags, tagged: &[metrics::Counter]) {
 
 impl Prepared {
     fn prepare(&mut self, source: &Source) {
-        self.id = Prefix::of(source.stream);
-        self.read = source.read_at.into();
-        self.labels.clone_from(source.labels);
-        let before = &mut self.before_offset;
-        before.clear();
-        push_member("log.file.path", source.path.as_os_str().as_encoded_bytes(), before);
-        before.extend_from_slice(b",\"log.offset\":");
-        let after = &mut self.after_offset;
-        after.clear();
-        push_member("host.name", source.host.as_bytes(), after);
-        push_member("logdrive.task", source.task.as_bytes(), after);
-        for (name, value) in source.labels.iter() {
-            push_named(["labels.", name], value.as_bytes(), after);
+        if self.stream.is_none() || self.read_at != source.read_at {
+            (self.read_at, self.read) = (source.read_at, source.read_at.into());
         }
-        push_member("logdrive.file", source.stream.file.to_string().as_bytes(), after);
-        after.extend_from_slice(b",\"logdrive.generation\":");
-        push_number(source.stream.generation.into(), after);
-        after.extend_from_slice(b",\"logdrive.time\":\"");
+        if self.stream.is_none() || self.path != source.path {
+            self.path.as_mut_os_string().clear();
+            self.path.as_mut_os_string().push(source.path);
+            let before = &mut self.before_offset;
+            before.clear();
+            push_member("log.file.path", source.path.as_os_str().as_encoded_bytes(), before);
+            before.extend_from_slice(b",\"log.offset\":");
+        }
+        let names = (source.host, source.task, source.labels);
+        if self.stream.is_none() || names != (&self.host, &self.task, &self.labels) {
+            source.host.clone_into(&mut self.host);
+            source.task.clone_into(&mut self.task);
+            self.labels.clone_from(source.labels);
+            let after = &mut self.after_offset;
+            after.clear();
+            push_member("host.name", source.host.as_bytes(), after);
+            push_member("logdrive.task", source.task.as_bytes(), after);
+            for (name, value) in source.labels.iter() {
+                push_named(["labels.", name], value.as_bytes(), after);
+            }
+            self.names_end = after.len();
+            self.stream = None;
+        }
+        if self.stream != Some(source.stream) {
+            self.stream = Some(source.stream);
+            self.id = Prefix::of(source.stream);
+            let after = &mut self.after_offset;
+            after.truncate(self.names_end);
+            after.extend_from_slice(b",\"logdrive.file\":\"");
+            push_hex(source.stream.file.0, after);
+            after.extend_from_slice(b"\",\"logdrive.generation\":");
+            push_number(source.stream.generation.into(), after);
+            after.extend_from_slice(b",\"logdrive.time\":\"");
+        }
     }
 
     /// Appends what stands before the message.
@@ -286,6 +314,13 @@ fn push_named(name: [&str; 2], text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":\"");
     push_escaped(text, out);
     out.push(b'"');
+}
+
+/// Appends the 32 hexadecimal digits of a file's identity.
+fn push_hex(file: u128, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    out.extend(file.to_be_bytes().into_iter().flat_map(digits));
 }
 
 fn push_tags(tags: Tags, out: &mut Vec<u8>) {

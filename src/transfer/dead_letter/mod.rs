@@ -210,9 +210,9 @@ impl Content {
 
 impl Origin {
     /// Where `record` was read.
-    pub(super) fn of(record: &Record) -> Self {
-        let Record { topic, partition, offset, timestamp_ms, .. } = record;
-        Self { topic: Arc::clone(topic), partition: *partition, offset: *offset, timestamp_ms: *timestamp_ms }
+    pub(super) fn of(record: &Record<'_>) -> Self {
+        let Record { topic, partition, offset, timestamp_ms, .. } = *record;
+        Self { topic: Arc::clone(topic), partition, offset, timestamp_ms }
     }
 }
 
@@ -238,17 +238,17 @@ impl Letter {
             id: action.create.id,
             json: parcel.body.document(item).to_vec(),
         };
-        let origin = parcel.origins[parcel.items[item] as usize].clone();
+        let origin = parcel.origin_of(item);
         let reason_type = if reason.kind.is_empty() { format!("http_{}", reason.status) } else { reason.kind };
         Self { origin, reason_type, reason: reason.text, content }
     }
 
     /// The letter for a record that can't be read.
-    pub(super) fn for_record(record: Record, reason_type: &str, reason: String) -> Self {
-        let origin = Origin::of(&record);
-        let Record { key, headers, value, .. } = record;
-        let content = Content::Record { key, headers, value: value.unwrap_or_default() };
-        Self { origin, reason_type: reason_type.to_owned(), reason, content }
+    pub(super) fn for_record(record: &Record<'_>, reason_type: &str, reason: String) -> Self {
+        let headers = record.headers().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect();
+        let key = record.key.map(<[u8]>::to_vec);
+        let content = Content::Record { key, headers, value: record.value.unwrap_or_default().to_vec() };
+        Self { origin: Origin::of(record), reason_type: reason_type.to_owned(), reason, content }
     }
 }
 

@@ -14,7 +14,10 @@
 
 mod envelope;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
@@ -29,10 +32,18 @@ use crate::{
 /// What stands in for the host and the task where nobody knows them.
 const NAME: &str = "kafka";
 
-/// A foreign record's place, made once for all its lines.
-pub(super) struct Place {
-    file: FileId,
+/// What stands in for the path of a partition's lines; made once for records that follow each other.
+#[derive(Default)]
+pub(super) struct Paths {
+    /// Whose path it is.
+    of: Option<(Arc<str>, i32)>,
     path: PathBuf,
+}
+
+/// A foreign record's place, made once for all its lines.
+pub(super) struct Place<'a> {
+    file: FileId,
+    path: &'a Path,
     offset: u64,
     read_at: Timestamp,
 }
@@ -45,18 +56,29 @@ pub(super) struct Spot {
     pub(super) offset: u64,
 }
 
-impl Place {
-    pub(super) fn of(record: &Record) -> Self {
+impl Paths {
+    pub(super) fn of(&mut self, record: &Record<'_>) -> &Path {
+        let is_known =
+            self.of.as_ref().is_some_and(|(topic, partition)| topic == record.topic && *partition == record.partition);
+        if !is_known {
+            self.path = PathBuf::from(format!("kafka:{}/{}", record.topic, record.partition));
+            self.of = Some((Arc::clone(record.topic), record.partition));
+        }
+        &self.path
+    }
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(record: &Record<'_>, paths: &'a mut Paths) -> Self {
         let mut hash = Xxh3::new();
         hash.update(record.topic.as_bytes());
         hash.update(&[0]);
         hash.update(&record.partition.to_le_bytes());
         hash.update(&record.timestamp_ms.unwrap_or(0).to_le_bytes());
         hash.update(&record.offset.to_le_bytes());
-        let path = PathBuf::from(format!("kafka:{}/{}", record.topic, record.partition));
         // A time that is made up must be the same whenever the record is read, or it would be indexed twice.
         let read_at = record.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-        Self { file: FileId(hash.digest128()), path, offset: record.offset, read_at }
+        Self { file: FileId(hash.digest128()), path: paths.of(record), offset: record.offset, read_at }
     }
 
     /// Where `line`, which is one of the record's, stood.
@@ -66,11 +88,11 @@ impl Place {
     }
 
     /// The source of line `number`, which stood there.
-    pub(super) fn line<'a>(&'a self, topic: &'a str, number: u32, spot: &'a Spot) -> Source<'a> {
+    pub(super) fn line<'b>(&'b self, topic: &'b str, number: u32, spot: &'b Spot) -> Source<'b> {
         let stream = Stream { file: self.file, generation: number };
         Source {
             stream,
-            path: spot.path.as_deref().map_or(&self.path, Path::new),
+            path: spot.path.as_deref().map_or(self.path, Path::new),
             host: spot.host.as_deref().unwrap_or(NAME),
             task: NAME,
             labels: &NO_LABELS,
