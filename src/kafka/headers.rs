@@ -46,3 +46,58 @@ unsafe fn get<'a>(list: *const rd_kafka_headers_t, index: usize) -> Option<Heade
         Some((CStr::from_ptr(name).to_bytes(), value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{ptr, time::Duration};
+
+    use rdkafka::{
+        ClientConfig, Offset, TopicPartitionList,
+        bindings::{
+            rd_kafka_produceva, rd_kafka_vtype_t as Kind, rd_kafka_vu_s__bindgen_ty_1 as Value,
+            rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 as HeaderValue, rd_kafka_vu_t,
+        },
+        consumer::{BaseConsumer, Consumer as _},
+        mocking::MockCluster,
+        producer::{BaseProducer, Producer as _},
+    };
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn header(name: &'static std::ffi::CStr, value: Option<&'static [u8]>) -> rd_kafka_vu_t {
+        let size = value.map_or(0, |value| value.len() as isize);
+        let val = value.map_or(ptr::null(), |value| value.as_ptr().cast());
+        let header = HeaderValue { name: name.as_ptr(), val, size };
+        rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_HEADER, u: Value { header } }
+    }
+
+    #[test]
+    fn headers_are_read_as_the_bytes_that_they_are() {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("t", 1, 1).expect("a topic");
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers()).set("group.id", "reads-by-hand");
+        let producer: BaseProducer = config.create().expect("a producer");
+        let of = |headers: &[rd_kafka_vu_t]| {
+            let topic = rd_kafka_vu_t { vtype: Kind::RD_KAFKA_VTYPE_TOPIC, u: Value { cstr: c"t".as_ptr() } };
+            let arguments: Vec<rd_kafka_vu_t> = std::iter::once(topic).chain(headers.iter().copied()).collect();
+            // SAFETY: the client lives, there are as many arguments as is said, each has the member of the union that
+            // its kind stands for, and all they point at is static.
+            let error =
+                unsafe { rd_kafka_produceva(producer.client().native_ptr(), arguments.as_ptr(), arguments.len()) };
+            assert!(error.is_null());
+        };
+        of(&[header(c"\xff", Some(b"\0\xff")), header(c"", Some(b"")), header(c"none", None)]);
+        of(&[]);
+        producer.flush(LIMIT).expect("written");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("t", 0, Offset::Beginning).expect("an offset");
+        consumer.assign(&list).expect("assigned");
+        let message = consumer.poll(LIMIT).expect("there are two").expect("a record");
+        let found: Vec<super::Header<'_>> = super::of(&message).collect();
+        assert_eq!(found, [(&b"\xff"[..], Some(&b"\0\xff"[..])), (b"", Some(b"")), (b"none", None)]);
+        let message = consumer.poll(LIMIT).expect("there are two").expect("a record");
+        assert_eq!(super::of(&message).count(), 0);
+    }
+}

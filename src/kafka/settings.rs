@@ -14,8 +14,8 @@ use crate::record::Secret;
 /// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
 /// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own
 /// (`batch.num.messages = 1`), single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to
-/// 50 ms (`linger.ms`); and a consumer fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most
-/// 16 MiB (`fetch.max.bytes`).
+/// 50 ms (`linger.ms`); and a consumer fetches until 8 MiB or 10 000 records wait (`queued.max.messages.kbytes`, `queued.min.messages`), in
+/// answers of at most 1 MiB a partition and 16 MiB (`max.partition.fetch.bytes`, `fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -166,16 +166,23 @@ const PIECES_DEFAULTS: &[(&str, &str)] = &[
 const PRODUCER_FIXED: &[(&str, &str)] =
     &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", "0"), ("retries", "2147483647")];
 
-/// What a consumer gets, unless the user says otherwise. With these it fetches at most about 16 MiB ahead, and
-/// at most one answer of 16 MiB more for each broker is on its way, however far it is behind.
+/// What a consumer gets, unless the user says otherwise. With these it fetches ahead until 8 MiB of values or 10 000
+/// records wait, and at most one answer of 16 MiB more for each broker is on its way, however far it is behind.
+///
+/// `queued.min.messages`: librdkafka spends 400 bytes on a record besides its key, value and headers, and limits values
+/// only; 100 000 single lines (its default) take 100 MiB. `max.partition.fetch.bytes`: an answer is uncompressed at once.
+/// `fetch.queue.backoff.ms`: so long it does not look whether there is room again (its default is a second, and then
+/// workers that take 8 MiB in less have nothing to do).
 ///
 /// Assignment is eager: all partitions are settled and given up before any is given out, the order of events that
 /// is easiest to be sure of.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("partition.assignment.strategy", "roundrobin"),
-    ("queued.max.messages.kbytes", "16384"),
+    ("queued.max.messages.kbytes", "8192"),
+    ("queued.min.messages", "10000"),
+    ("fetch.queue.backoff.ms", "20"),
     ("fetch.max.bytes", "16777216"),
-    ("max.partition.fetch.bytes", "4194304"),
+    ("max.partition.fetch.bytes", "1048576"),
     ("statistics.interval.ms", "5000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];

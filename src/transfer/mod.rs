@@ -14,7 +14,7 @@
 //! commit, and a line's `_id` makes that harmless.
 //!
 //! Bounded: bodies being written, waiting and under way share one budget (`transfer.in_flight_bytes_max`); before
-//! them wait at most what the consumer has fetched ahead and one record a worker.
+//! them wait at most what the consumer has fetched ahead and one set of records a worker.
 
 pub mod dead_letter;
 mod delivery;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Budget, Builder, Ids, IndexName, Job, Naming, Outlets, Parcel, Record, Stretch, Worker, bulk, frame};
+use super::{Budget, Builder, Ids, IndexName, Job, Naming, Outlets, Parcel, Stretch, Worker, bulk, frame};
 use crate::{
     batcher::{
         self,
@@ -19,7 +19,7 @@ use crate::{
     },
     document,
     elastic::{self, Flavor, Server},
-    kafka::AssignmentId,
+    kafka::{AssignmentId, Content, Records},
     record::{Block, Charset, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream},
 };
 
@@ -48,17 +48,16 @@ fn start(settings: &elastic::Settings) -> Bench {
     Bench { jobs, parcels, settled, budget }
 }
 
+/// A record as it is made for a test.
+#[derive(Clone)]
+struct Record {
+    offset: u64,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    value: Option<Vec<u8>>,
+}
+
 fn record(offset: u64, headers: Vec<(String, Option<Vec<u8>>)>, value: Option<&[u8]>) -> Record {
-    Record {
-        assignment: AssignmentId(1),
-        topic: "app".into(),
-        partition: 0,
-        offset,
-        key: None,
-        headers,
-        value: value.map(<[u8]>::to_vec),
-        timestamp_ms: Some(1_700_000_000_000),
-    }
+    Record { offset, headers, value: value.map(<[u8]>::to_vec) }
 }
 
 fn foreign(offset: u64, value: &[u8]) -> Record {
@@ -98,7 +97,13 @@ fn packed_of(offset: u64, segments: Vec<Segment>, text: &str) -> Record {
 fn job(records: Vec<Record>) -> (Arc<Stretch>, Job) {
     let (start, end) = (records[0].offset, records[records.len() - 1].offset + 1);
     let stretch = Stretch::new(Span { source: (AssignmentId(1), 0), start, end, mark: () });
-    (Arc::clone(&stretch), Job { stretch, records })
+    let mut of_partition = Records::new(AssignmentId(1), "app".into(), 0);
+    for Record { offset, headers, value } in &records {
+        let timestamp_ms = Some(1_700_000_000_000);
+        let content = Content { offset: *offset, timestamp_ms, key: None, value: value.as_deref() };
+        of_partition.push(content, headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref())));
+    }
+    (Arc::clone(&stretch), Job { stretch, records: of_partition })
 }
 
 impl Bench {
@@ -115,6 +120,11 @@ fn documents(parcel: &Parcel) -> Vec<Json> {
     (0..parcel.body.len()).map(document).collect()
 }
 
+/// The offset of each item's record.
+fn offsets(parcel: &Parcel) -> Vec<u64> {
+    (0..parcel.body.len()).map(|item| parcel.origin_of(item).offset).collect()
+}
+
 #[tokio::test]
 async fn the_lines_of_a_packed_record_become_documents_with_their_places() {
     let mut bench = start(&elastic::Settings::default());
@@ -129,7 +139,7 @@ async fn the_lines_of_a_packed_record_become_documents_with_their_places() {
     let of = |message: &str, offset| (Json::from(message), Some(offset), Json::from("/var/log/a"));
     assert_eq!(places, [of("one", 100), of("{\"a\":1}", 104), of("be", 200), of("gin", 202)]);
     assert!(parcel.body.item(0).starts_with(b"{\"create\":{\"_index\":\"logs-app-2023.11.14\",\"_id\":\""));
-    assert_eq!((parcel.origins.len(), parcel.origins[0].offset, &parcel.items[..]), (1, 5, &[0, 0, 0, 0][..]));
+    assert_eq!(offsets(&parcel), [5; 4]);
 }
 
 #[tokio::test]
@@ -212,7 +222,7 @@ async fn foreign_records_are_lines_and_equal_lines_are_told_apart() {
     actions.sort();
     actions.dedup();
     assert_eq!(actions.len(), 5, "every line has an id of its own");
-    assert_eq!(parcel.items.iter().map(|at| parcel.origins[*at as usize].offset).collect::<Vec<_>>(), [1, 1, 1, 1, 2]);
+    assert_eq!(offsets(&parcel), [1, 1, 1, 1, 2]);
 }
 
 #[tokio::test]

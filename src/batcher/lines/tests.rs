@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode};
+use super::{Decoder, Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode};
 use crate::{
     batcher::{
         frame::FrameError,
@@ -181,6 +181,51 @@ proptest! {
         let names = ["logdrive.lines", "logdrive.meta", "logdrive.offset", "logdrive.part", "logdrive.hash"];
         let header = |name: &str| headers[names.iter().position(|known| *known == name)?].as_deref();
         let _ = decode(header, &value, &mut Vec::new());
+    }
+}
+
+#[test]
+fn what_is_read_does_not_depend_on_what_was_read_before() {
+    let of = |path: &str, offset, text: &[u8], part| {
+        let mut block = block(1, offset, text, part);
+        Arc::make_mut(&mut block.origin).path = path.into();
+        block
+    };
+    let blocks = |joined: &str| {
+        let mut several = of("/a", 4, joined.as_bytes(), Part::Whole);
+        assert!(several.messages.push(Run::Joined(several.lines)));
+        vec![
+            of("/a", 0, b"one\n", Part::Whole),
+            several,
+            of("/b", 0, b"be", Part::First),
+            of("/b", 2, b"gin\n", Part::Last),
+            of("/a", 50, b"two\n", Part::Whole),
+        ]
+    };
+    let batches = [RAW, JSON].map(|style| all(&mut batcher(style, 1 << 20), blocks("a\n b\n")));
+    let records: Vec<(&LineBatch, usize)> = batches
+        .iter()
+        .flatten()
+        .flat_map(|batch| (0..batch.pieces.each.len()).map(move |index| (batch, index)))
+        .collect();
+    assert_eq!(records.len(), 10);
+    for (first, second) in records.iter().flat_map(|first| records.iter().map(move |second| (first, second))) {
+        let mut decoder = Decoder::default();
+        for (batch, index) in [first, second] {
+            let piece = &batch.pieces.each[*index];
+            let header = |wanted: &str| {
+                batch.pieces.headers_of(piece, &batch.buffer).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+            };
+            let mut text = b"left over".to_vec();
+            let value = batch.pieces.value(piece, &batch.buffer);
+            let line = match decoder.read(header, value, &mut text).expect("readable") {
+                None => Line::Raw(decoder.meta().clone()),
+                Some(hash) => Line::Json(decoder.meta().clone(), hash),
+            };
+            assert_eq!((line, text), read(batch, *index).expect("readable"));
+            // A record that can't be read in between takes nothing along.
+            assert!(decoder.read(|_| Some(b"1"), b"", &mut Vec::new()).is_err());
+        }
     }
 }
 

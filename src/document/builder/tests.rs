@@ -6,7 +6,7 @@ use crate::{
     record::{FileId, Form, Labels, Level, NO_LABELS, Part, Stream},
 };
 use bytesize::ByteSize;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
@@ -455,5 +455,44 @@ proptest! {
         if !fields.contains_key("message") && !fields.contains_key("msg") {
             prop_assert_eq!(message(&json), line);
         }
+    }
+}
+
+#[test]
+fn a_document_does_not_depend_on_the_sources_before_it() {
+    let [one, two] = ["1", "2"].map(|value| Labels::from_iter([("a", value)]));
+    let plain = Source {
+        stream: STREAM,
+        path: Path::new("/a"),
+        host: "h",
+        task: "t",
+        labels: &NO_LABELS,
+        topic: "",
+        read_at: Timestamp::UNIX_EPOCH,
+        form: Form::default(),
+    };
+    let later = "2024-06-15T10:00:00Z".parse().expect("a time");
+    let sources = [
+        plain,
+        Source { stream: Stream { generation: 4, ..STREAM }, ..plain },
+        Source { stream: Stream { file: FileId(u128::MAX), ..STREAM }, ..plain },
+        Source { path: Path::new("/b"), ..plain },
+        Source { host: "ht", task: "", ..plain },
+        Source { task: "u", ..plain },
+        Source { labels: &one, ..plain },
+        Source { labels: &two, ..plain },
+        Source { read_at: later, ..plain },
+        Source { read_at: later, path: Path::new("/b"), labels: &one, ..plain },
+    ];
+    let made = |builder: &mut Builder, source: &Source| {
+        let mut out = Vec::new();
+        let built = builder.build(source, &mut b"a line".to_vec(), 42, Part::Whole, &mut out).expect("a document");
+        (built, String::from_utf8(out).expect("UTF-8"))
+    };
+    let mut builder = Builder::new(&Settings::default());
+    for source in sources.iter().flat_map(|first| sources.iter().flat_map(move |second| [first, second])) {
+        let alone = made(&mut Builder::new(&Settings::default()), source);
+        assert!(alone.1.contains(&format!("\"logdrive.file\":\"{}\"", source.stream.file)), "{}", alone.1);
+        assert_eq!(made(&mut builder, source), alone);
     }
 }
