@@ -62,6 +62,19 @@ fn push_escaped_utf8(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&text[done..]);
 }
 
+/// Where the first byte of `text` is that does not stand for itself in a JSON string: a control character, `"` or `\`.
+pub(super) fn first_escape(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marks = needs_escape(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + (marks.trailing_zeros() / 8) as usize);
+        }
+    }
+    let at = rest.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0)?;
+    Some(text.len() - rest.len() + at)
+}
+
 /// Marks, by its highest bit, each byte of `word` that is a control character, `"` or `\`.
 fn needs_escape(word: u64) -> u64 {
     const fn each(byte: u8) -> u64 {

@@ -13,6 +13,7 @@ pub mod json;
 mod labels;
 mod late_cut;
 mod level;
+pub mod members;
 mod messages;
 mod pieces;
 mod secret;

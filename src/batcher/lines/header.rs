@@ -20,7 +20,7 @@ use crate::{
         frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX, Task},
         meta::{SegmentJson, check_labels},
     },
-    record::{Block, Labels, Messages, Part, Run},
+    record::{Block, Labels, Messages, Part, Run, members},
     splitter,
 };
 
@@ -189,8 +189,7 @@ impl Decoder {
         }
         if self.is_json {
             let hash = number(need(HASH_HEADER)?, HASH_HEADER, 16)?;
-            let json: ValueJson = serde_json::from_slice(value).map_err(|err| FrameError::Value(err.to_string()))?;
-            text.extend_from_slice(json.message.as_bytes());
+            text.extend_from_slice(message_of(value)?.as_bytes());
             segment.bytes = text.len() as u64;
             return Ok(Some(hash));
         }
@@ -244,6 +243,23 @@ pub fn decode<'a>(
         None => Line::Raw(meta),
         Some(hash) => Line::Json(meta, hash),
     })
+}
+
+/// The message in a JSON value.
+fn message_of(value: &[u8]) -> Result<Cow<'_, str>, FrameError> {
+    let (mut found, mut count) = (None, 0);
+    let is_object = members::each(value, |name, value| {
+        if name == b"message" {
+            (found, count) = (members::text(value), count + 1);
+        }
+    });
+    match found {
+        Some(message) if is_object && count == 1 => Ok(message),
+        // What is odd is read with care, and what is wrong is said.
+        _ => serde_json::from_slice(value)
+            .map(|json: ValueJson| json.message)
+            .map_err(|err| FrameError::Value(err.to_string())),
+    }
 }
 
 /// What is wanted of a JSON value.

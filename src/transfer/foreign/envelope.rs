@@ -8,12 +8,7 @@
 //! ECS names may be nested or dotted. A member that is missing or of another kind says nothing, and nothing that is said
 //! is trusted beyond being shown: no identity depends on it alone.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
+use crate::record::members;
 
 /// What a line says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,112 +24,71 @@ impl Envelope {
         if line.first() != Some(&b'{') {
             return Self::default();
         }
-        let Members { host_name, host, log_path, log_offset, log, source_type, file, offset } =
-            serde_json::from_slice(line).unwrap_or_default();
-        let is_vector = source_type.0.as_deref() == Some("file");
-        let Log { file: log_file, offset: nested_offset } = log.0.unwrap_or_default();
+        let mut values = Values::default();
+        if !members::each(line, |name, value| values.note(name, value)) {
+            return Self::default();
+        }
+        let Values { host_name, host, log_path, log_offset, log, source_type, file, offset } = values;
+        let is_vector = text(source_type).as_deref() == Some("file");
         Self {
-            host: host_name.0.or(match host.0 {
-                Some(Host::Name(name)) => Some(name),
-                Some(Host::Object { name }) => name.0,
-                None => None,
-            }),
-            path: log_path.0.or(log_file.0.map(|file| file.path)).or(file.0.filter(|_| is_vector)),
-            offset: log_offset.0.or(nested_offset.0).or(offset.0.filter(|_| is_vector)),
+            host: text(host_name).or_else(|| text(host)).or_else(|| text(member(host, "name"))),
+            path: text(log_path)
+                .or_else(|| text(member(member(log, "file"), "path")))
+                .or_else(|| text(file).filter(|_| is_vector)),
+            offset: number(log_offset)
+                .or_else(|| number(member(log, "offset")))
+                .or_else(|| number(offset).filter(|_| is_vector)),
         }
     }
 }
 
-/// The members that mean something, whatever they are.
+/// The members that mean something, whatever they are. Of a name that occurs twice, the last counts.
 #[derive(Default)]
-struct Members {
-    host_name: Lenient<String>,
-    host: Lenient<Host>,
-    log_path: Lenient<String>,
-    log_offset: Lenient<u64>,
-    log: Lenient<Log>,
-    source_type: Lenient<String>,
-    file: Lenient<String>,
-    offset: Lenient<u64>,
+struct Values<'a> {
+    host_name: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
+    log_path: Option<&'a [u8]>,
+    log_offset: Option<&'a [u8]>,
+    log: Option<&'a [u8]>,
+    source_type: Option<&'a [u8]>,
+    file: Option<&'a [u8]>,
+    offset: Option<&'a [u8]>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Host {
-    Name(String),
-    Object {
-        #[serde(default)]
-        name: Lenient<String>,
-    },
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Log {
-    file: Lenient<LogFile>,
-    offset: Lenient<u64>,
-}
-
-#[derive(Deserialize)]
-struct LogFile {
-    path: String,
-}
-
-/// A value, if it is of the kind that is meant.
-struct Lenient<T>(Option<T>);
-
-impl<T> Default for Lenient<T> {
-    fn default() -> Self {
-        Self(None)
+impl<'a> Values<'a> {
+    fn note(&mut self, name: &[u8], value: &'a [u8]) {
+        let place = match name {
+            b"host.name" => &mut self.host_name,
+            b"host" => &mut self.host,
+            b"log.file.path" => &mut self.log_path,
+            b"log.offset" => &mut self.log_offset,
+            b"log" => &mut self.log,
+            b"source_type" => &mut self.source_type,
+            b"file" => &mut self.file,
+            b"offset" => &mut self.offset,
+            _ => return,
+        };
+        *place = Some(value);
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either<T> {
-            Meant(T),
-            Other(IgnoredAny),
+/// The member `wanted` of a value that is an object.
+fn member<'a>(value: Option<&'a [u8]>, wanted: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    let is_object = members::each(value?, |name, value| {
+        if name == wanted.as_bytes() {
+            found = Some(value);
         }
-        Ok(Self(match Either::deserialize(deserializer)? {
-            Either::Meant(value) => Some(value),
-            Either::Other(_) => None,
-        }))
-    }
+    });
+    found.filter(|_| is_object)
 }
 
-/// By hand, because a name that occurs twice is no error here.
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members;
+fn text(value: Option<&[u8]>) -> Option<String> {
+    members::text(value?).map(std::borrow::Cow::into_owned)
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members::default();
-                while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
-                    match &*name {
-                        "host.name" => members.host_name = map.next_value()?,
-                        "host" => members.host = map.next_value()?,
-                        "log.file.path" => members.log_path = map.next_value()?,
-                        "log.offset" => members.log_offset = map.next_value()?,
-                        "log" => members.log = map.next_value()?,
-                        "source_type" => members.source_type = map.next_value()?,
-                        "file" => members.file = map.next_value()?,
-                        "offset" => members.offset = map.next_value()?,
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Reader)
-    }
+fn number(value: Option<&[u8]>) -> Option<u64> {
+    members::number(value?)
 }
 
 #[cfg(test)]
