@@ -15,7 +15,7 @@ use crate::record::Secret;
 /// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own
 /// (`batch.num.messages = 1`), single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to
 /// 50 ms (`linger.ms`); and a consumer fetches until 8 MiB or 10 000 records wait (`queued.max.messages.kbytes`, `queued.min.messages`), in
-/// answers of at most 1 MiB a partition and 16 MiB (`max.partition.fetch.bytes`, `fetch.max.bytes`).
+/// answers of at most 512 KiB a partition and 16 MiB (`max.partition.fetch.bytes`, `fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -182,7 +182,7 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("queued.min.messages", "10000"),
     ("fetch.queue.backoff.ms", "20"),
     ("fetch.max.bytes", "16777216"),
-    ("max.partition.fetch.bytes", "1048576"),
+    ("max.partition.fetch.bytes", "524288"),
     ("statistics.interval.ms", "5000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];

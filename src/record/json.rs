@@ -63,7 +63,8 @@ fn push_escaped_utf8(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Where the first byte of `text` is that does not stand for itself in a JSON string: a control character, `"` or `\`.
-pub(super) fn first_escape(text: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn first_escape(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let marks = needs_escape(u64::from_le_bytes(*word));

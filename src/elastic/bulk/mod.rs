@@ -8,6 +8,7 @@ mod answer;
 mod body;
 #[cfg(test)]
 mod faults;
+mod pool;
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -21,6 +22,7 @@ use tracing::{debug, warn};
 
 pub use answer::{Outcome, Outcomes, Reason};
 pub use body::Body;
+use pool::Pool;
 
 use super::{Client, ElasticError, Flavor, Server, Settings, client::Answer, error};
 use crate::metrics::{Counter, Histogram, counter, histogram, list};
@@ -42,6 +44,7 @@ pub struct Sender {
     requires_data_stream: AtomicBool,
     bytes_max: AtomicUsize,
     items_max: usize,
+    pool: Pool,
     seconds: Histogram,
     bytes: Counter,
 }
@@ -76,6 +79,7 @@ impl Sender {
             requires_data_stream: AtomicBool::new(false),
             bytes_max: AtomicUsize::new(bytes_max.max(BYTES_MAX_AT_LEAST)),
             items_max: settings.bulk_documents_max.max(1),
+            pool: Pool::default(),
             seconds: histogram(&list::BULK_SECONDS, &[]),
             bytes: counter(&list::BULK_BYTES, &[]),
         };
@@ -92,7 +96,8 @@ impl Sender {
     /// An empty body of the size that the servers are known to take.
     #[must_use]
     pub fn body(&self) -> Body {
-        Body::new(ByteSize::b(self.bytes_max.load(Ordering::Relaxed) as u64), self.items_max)
+        let bytes_max = ByteSize::b(self.bytes_max.load(Ordering::Relaxed) as u64);
+        Body::with_buffer(self.pool.buffer(), bytes_max, self.items_max)
     }
 
     /// Sends a body and says what became of each item.
