@@ -1,10 +1,6 @@
 //! Every message of a stream is a record, whatever the sizes, and can be read back with where it stood.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytesize::ByteSize;
 use proptest::prelude::*;
