@@ -72,7 +72,7 @@ impl Gathered {
         match self {
             Self::Packed(Batch { packed, spans, task, lines, text_bytes, permit }) => {
                 let account = Arc::new(Account { task, spans });
-                outgoing(topic, Some(partition), packed, Ticket { account, lines, text_bytes, permit })
+                outgoing(topic, Some(partition), packed, Ticket { account, lines, text_bytes, permit, trial: None })
             }
             Self::Lines(LineBatch { buffer, pieces, spans, task, lines, text_bytes, permit }) => {
                 let account = Arc::new(Account { task, spans });
@@ -83,7 +83,7 @@ impl Gathered {
                     value: buffer,
                     headers: Vec::new(),
                     pieces,
-                    ticket: Ticket { account, lines, text_bytes, permit },
+                    ticket: Ticket { account, lines, text_bytes, permit, trial: None },
                 }
             }
         }

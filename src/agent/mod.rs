@@ -8,6 +8,7 @@
 mod belt;
 mod gather;
 mod known;
+mod letters;
 mod lines;
 mod outlook;
 mod rebuild;
@@ -75,7 +76,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
     let has_lines = config.agent.tasks.iter().any(|task| task.style().is_some());
     let lines = has_lines.then(|| Producer::of_pieces(&config.kafka, receipts.clone())).transpose()?;
     let producers = Producers { packed: Arc::new(Producer::new(&config.kafka, receipts)?), lines: lines.map(Arc::new) };
-    let belt = Belt::new(&config.agent, host_name, machine, producers)?;
+    let belt = Belt::new(&config.agent, host_name, machine, producers, config.kafka.clone())?;
     let wires = Wires {
         reader,
         blocks,

@@ -13,8 +13,7 @@ use serde::Serialize;
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 use super::{
-    Position, Summary, VERSION, Whole, archive, key_of,
-    reading::{Content, Kind},
+    archive,
     writer::{Mail, Post},
 };
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
         self,
         bulk::{Body, Outcome, Sender},
     },
+    letter::{Held as Content, Kind, Position, Summary, VERSION, Whole, key_of},
     transfer::retry::Backoff,
 };
 
@@ -228,7 +228,7 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
         }
         let headers = headers.into_iter().filter_map(|(name, value)| Some((known(&name)?, value?))).collect();
         let topic: Arc<str> = summary.topic.as_str().into();
-        let partition = Some(summary.partition);
+        let partition = summary.partition;
         let mail = Mail { topic: &topic, partition, key, headers, value };
         match timeout(KAFKA_LIMIT, self.post.send(mail)).await {
             Ok(Ok(())) => {
