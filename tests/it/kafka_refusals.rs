@@ -26,6 +26,7 @@ fn file(site: &Site, name: &str, text: Vec<u8>) -> LogFile {
 
 /// Waits until so many lines are dead letters, and all else of what was read is in its topic.
 async fn settled(agent: &mut Program, lines: f64, others: f64) {
+    agent.ready().await;
     until("all is in its topic or a dead letter", Duration::from_secs(120), async || {
         agent.metric("logdrive_dead_lettered_lines_total", &[]).await >= lines
             && agent.metric("logdrive_acknowledged_lines_total", &[]).await >= others
@@ -128,5 +129,6 @@ async fn lines_without_a_key_are_refused_by_a_compacted_topic_and_their_neighbou
 fn replays_once(site: &Site, reason: &str, letters: usize) {
     let (code, said) = dead_letters(site, &["replay", "--reason", reason]);
     assert!(code == Some(0) && said.contains(&format!("sent back: {letters}, not replayed: 0")), "{said}");
-    assert_eq!(dead_letters(site, &["replay", "--reason", reason]).1, "nothing to replay\n");
+    let (_, again) = dead_letters(site, &["replay", "--reason", reason]);
+    assert!(again.starts_with("nothing to replay\n"), "{again}");
 }
