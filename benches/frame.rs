@@ -111,7 +111,7 @@ fn frames(c: &mut Criterion) {
                 || blocks(&text),
                 |blocks| {
                     let batch = pack(blocks);
-                    assert_eq!((batch.lines, batch.text_bytes), (lines, text.len() as u64));
+                    assert_eq!((batch.lines(), batch.text_bytes()), (lines, text.len() as u64));
                     batch
                 },
                 BatchSize::LargeInput,

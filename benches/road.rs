@@ -41,7 +41,7 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
     let (mut read, mut lines) = (0, 0);
     let now = std::time::Instant::now();
     let mut settle = |keeper: &mut Keeper, batch: Batch| {
-        lines += batch.lines;
+        lines += batch.lines();
         for span in &batch.spans {
             keeper.settle(span).expect("it is under way");
         }

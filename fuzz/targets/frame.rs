@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use libfuzzer_sys::fuzz_target;
 use logdrive::{
-    batcher::frame::{self, META_HEADER, Meta, Segment, VERSION_HEADER},
+    batcher::frame::{self, META_HEADER, Meta, Segment, Task, VERSION_HEADER},
     record::{Container, FileId, Form, Labels, Messages, Part, Run, Stream},
     splitter,
 };
@@ -34,7 +34,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
 
     // Headers and value from anywhere.
     let headers = |name: &str| match name {
-        VERSION_HEADER => Some(if flip.is_multiple_of(2) { &b"1"[..] } else { b"2" }),
+        VERSION_HEADER => Some([&b"1"[..], b"2", b"3"][usize::from(flip % 3)]),
         META_HEADER => Some(meta),
         _ => None,
     };
@@ -49,6 +49,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
         if !range.is_empty() {
             let bytes = &value[range.clone()];
             segments.push(Segment {
+                task: segments.len() as u32 * u32::from(flip % 3),
                 stream: Stream { file: FileId(7), generation: 1 },
                 path: PathBuf::from("/var/log/a.log"),
                 offset: range.start as u64,
@@ -63,8 +64,7 @@ fuzz_target!(|input: (&[u8], Vec<u8>, usize, u8)| {
     let meta = Meta {
         host: "host".to_owned(),
         machine: "machine".to_owned(),
-        task: "task".to_owned(),
-        labels: Labels::default(),
+        tasks: (0..3).map(|task| Task { name: task.to_string().into(), labels: Labels::default() }).collect(),
         read_at: jiff::Timestamp::UNIX_EPOCH,
         segments,
     };

@@ -14,7 +14,7 @@ use super::{
     route::Routes,
 };
 use crate::{
-    batcher::{self, Batch, Split, frame::Packed, lines::Style},
+    batcher::{self, Batch, Share, Split, frame::Packed, lines::Style},
     checkpoint::Keeper,
     config::{Agent, Key, KeyError, Task},
     kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
@@ -31,17 +31,28 @@ const REFUSED_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(super) account: Arc<Account>,
-    pub(super) lines: u64,
-    pub(super) text_bytes: u64,
+    /// What each task has in the record.
+    pub(super) shares: Vec<Share>,
     pub(super) permit: Permit,
     /// What the answer decides, if the record was refused before.
     pub(super) trial: Option<Box<Trial>>,
 }
 
+/// What is settled together.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) task: Arc<str>,
     pub(super) spans: Vec<Span<Stream, TailMark>>,
+}
+
+/// Whose blocks are gathered together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Bin {
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    /// The records' key, if packed ones have one.
+    key: Option<Arc<[u8]>>,
+    /// The task of single lines; packed records have lines of all tasks that agree in the rest.
+    task: Option<Arc<str>>,
 }
 
 /// Who sends: packed records and single lines go to Kafka in requests of different sizes.
@@ -72,12 +83,12 @@ pub(super) struct Belt {
     settings: batcher::Settings,
     tasks: HashMap<Arc<str>, Lane>,
     routes: Routes,
-    /// By task and partition; bounded by their number.
-    gatherers: HashMap<(Arc<str>, i32), Gatherer>,
+    /// Bounded by the number of tasks and partitions.
+    gatherers: HashMap<Bin, Gatherer>,
     /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
     parked: VecDeque<Block>,
     /// Batches that are full or old enough, until [`Belt::ship`] sends them.
-    sealed: Vec<(Arc<str>, i32, Gathered)>,
+    sealed: Vec<(Bin, Gathered)>,
     /// Records that neither their topic nor the dead-letter topic took, when they are offered again, and why; the budget
     /// bounds them.
     refused: VecDeque<(Instant, Outgoing<Ticket>, KafkaError)>,
@@ -185,11 +196,15 @@ impl Belt {
             self.parked.push_back(block);
             return;
         };
+        let bin = match style {
+            None => Bin { topic, partition, key: key.clone(), task: None },
+            Some(_) => Bin { topic, partition, key: None, task: Some(task) },
+        };
         let (settings, sender) = (&self.settings, &self.sender);
-        let gatherer = self.gatherers.entry((task, partition));
+        let gatherer = self.gatherers.entry(bin.clone());
         let gatherer = gatherer.or_insert_with(|| Gatherer::new(settings, style, sender));
         let full = gatherer.push(block, key.as_deref(), Instant::now());
-        self.sealed.extend(full.into_iter().map(|batch| (Arc::clone(&topic), partition, batch)));
+        self.sealed.extend(full.into_iter().map(|batch| (bin.clone(), batch)));
     }
 
     /// When the next batch, or record to be offered again, is due.
@@ -215,36 +230,23 @@ impl Belt {
     }
 
     fn seal_each(&mut self, mut choose: impl FnMut(&mut Gatherer) -> Option<Gathered>) {
-        for ((task, partition), gatherer) in &mut self.gatherers {
-            if let (Some(batch), Some(lane)) = (choose(gatherer), self.tasks.get(task)) {
-                self.sealed.push((Arc::clone(&lane.topic), *partition, batch));
-            }
+        for (bin, gatherer) in &mut self.gatherers {
+            self.sealed.extend(choose(gatherer).map(|batch| (bin.clone(), batch)));
         }
     }
 
     /// Sends what was sealed. Everything that has to be on disk before it is, or this may not be called.
     pub(super) async fn ship(&mut self) {
-        for (topic, partition, batch) in std::mem::take(&mut self.sealed) {
-            let mut outgoing = batch.outgoing(&topic, partition);
-            if outgoing.pieces.is_none() {
-                outgoing.key = self.key(&outgoing.ticket.account.task);
-            }
-            metrics::counter(&list::BATCH_TEXT_BYTES, &[&topic]).increment(outgoing.ticket.text_bytes);
+        for (bin, batch) in std::mem::take(&mut self.sealed) {
+            let mut outgoing = batch.outgoing(&bin.topic, bin.partition);
+            outgoing.key = bin.key.as_ref().map(|key| key.to_vec());
+            metrics::counter(&list::BATCH_TEXT_BYTES, &[&bin.topic]).increment(outgoing.ticket.text_bytes());
             self.send(outgoing).await;
         }
     }
 
     pub(super) async fn send(&self, outgoing: Outgoing<Ticket>) {
         self.producers.of(!outgoing.pieces.is_none()).send(outgoing).await;
-    }
-
-    /// The key of a task's packed records.
-    fn key(&self, task: &str) -> Option<Vec<u8>> {
-        match self.tasks.get(task)?.key.as_ref()? {
-            Key::Same(key) => Some(key.to_vec()),
-            // A packed record has lines of many files; such a task is refused when the configuration is loaded.
-            Key::OfFile(_) => None,
-        }
     }
 
     /// What the records of a task look like, if they are single lines.
@@ -266,18 +268,22 @@ impl Belt {
     }
 
     pub(super) fn acknowledged(&mut self, ticket: Ticket) {
-        if let Some(lane) = self.tasks.get_mut(&ticket.account.task) {
-            lane.acknowledged_bytes.increment(ticket.text_bytes);
-            lane.acknowledged_lines.increment(ticket.lines);
+        for Share { task, lines, text_bytes } in &ticket.shares {
+            if let Some(lane) = self.tasks.get_mut(task) {
+                lane.acknowledged_bytes.increment(*text_bytes);
+                lane.acknowledged_lines.increment(*lines);
+            }
         }
         self.settle(ticket);
     }
 
     /// Nothing more is to be done for what the ticket stands for.
     pub(super) fn settle(&mut self, ticket: Ticket) {
-        let Ticket { account, text_bytes, permit, .. } = ticket;
-        if let Some(lane) = self.tasks.get_mut(&account.task) {
-            lane.in_flight = lane.in_flight.saturating_sub(text_bytes);
+        let Ticket { account, shares, permit, .. } = ticket;
+        for Share { task, text_bytes, .. } in shares {
+            if let Some(lane) = self.tasks.get_mut(&task) {
+                lane.in_flight = lane.in_flight.saturating_sub(text_bytes);
+            }
         }
         drop(permit);
         let Some(account) = Arc::into_inner(account) else { return };
@@ -293,23 +299,22 @@ impl Belt {
         let Failed { error, record } = failed;
         metrics::counter(&list::PRODUCE_RETRIES, &[&record.topic, error.kind()]).increment(1);
         let packed = Packed { value: record.value, headers: record.headers };
-        let Ticket { account, lines, text_bytes, permit, trial: _ } = ticket;
-        let task = Arc::clone(&account.task);
+        let Ticket { account, shares, permit, trial: _ } = ticket;
         // Its spans stay with the account, which the halves share.
-        let batch = Batch { packed, spans: account.spans.clone(), task: Arc::clone(&task), lines, text_bytes, permit };
+        let batch = Batch { packed, spans: account.spans.clone(), shares, permit };
+        let lines = batch.lines();
         let whole = match error {
             KafkaError::TooLarge { .. } => match batcher::split(batch) {
                 Split::Halves(halves) => {
                     // Parts of a line that was one until now count as those that the reader makes.
-                    let parts = halves.iter().map(|half| half.lines).sum::<u64>().saturating_sub(lines);
-                    if parts > 0 {
-                        metrics::counter(&list::READ_LINES, &[&task]).increment(parts);
-                        metrics::counter(&list::CUT_LINES, &[&task, "too_large"]).increment(2);
+                    let parts = halves.iter().map(Batch::lines).sum::<u64>().saturating_sub(lines);
+                    if let (1.., Some(Share { task, .. })) = (parts, halves[0].shares.first()) {
+                        metrics::counter(&list::READ_LINES, &[task]).increment(parts);
+                        metrics::counter(&list::CUT_LINES, &[task, "too_large"]).increment(2);
                     }
                     for half in *halves {
-                        let (lines, text_bytes) = (half.lines, half.text_bytes);
-                        let (account, permit) = (Arc::clone(&account), half.permit);
-                        let ticket = Ticket { account, lines, text_bytes, permit, trial: None };
+                        let (account, shares) = (Arc::clone(&account), half.shares);
+                        let ticket = Ticket { account, shares, permit: half.permit, trial: None };
                         let half = outgoing(&record.topic, record.partition, half.packed, ticket);
                         self.send(Outgoing { key: record.key.clone(), ..half }).await;
                     }
@@ -321,8 +326,8 @@ impl Belt {
         };
         let packed = outgoing(&record.topic, record.partition, whole.packed, ());
         let record = Outgoing { key: record.key, ..packed };
-        let stood = self.stood(&task, &record);
-        let ticket = Ticket { account, lines, text_bytes, permit: whole.permit, trial: None };
+        let stood = self.stood(&record);
+        let ticket = Ticket { account, shares: whole.shares, permit: whole.permit, trial: None };
         self.give_up(Failed { error, record }, stood, ticket).await;
     }
 
@@ -337,6 +342,13 @@ impl Belt {
         for (task, lane) in &self.tasks {
             status.get(task).copied().unwrap_or_default().report(task, lane.in_flight);
         }
+    }
+}
+
+impl Ticket {
+    /// How many bytes of text the record holds, before compression.
+    fn text_bytes(&self) -> u64 {
+        self.shares.iter().map(|share| share.text_bytes).sum()
     }
 }
 

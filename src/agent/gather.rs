@@ -1,18 +1,18 @@
-//! What gathers a task's blocks for a partition: into packed records, or into sets of single lines.
+//! What gathers blocks for a partition: those of several tasks into packed records, or a task's into sets of single lines.
 
 use std::{sync::Arc, time::Instant};
 
 use super::belt::{Account, Ticket, outgoing};
 use crate::{
     batcher::{
-        self, Batch, Batcher,
+        self, Batch, Batcher, Share,
         lines::{LineBatch, LineBatcher, Style},
     },
     kafka::Outgoing,
     record::Block,
 };
 
-/// One for each task and partition.
+/// One for each topic, partition and key, and of single lines for each task.
 pub(super) enum Gatherer {
     Packed(Box<Batcher>),
     Lines(Box<LineBatcher>),
@@ -70,12 +70,13 @@ impl Gathered {
     /// What is to be sent, with the ticket that accounts for it.
     pub(super) fn outgoing(self, topic: &Arc<str>, partition: i32) -> Outgoing<Ticket> {
         match self {
-            Self::Packed(Batch { packed, spans, task, lines, text_bytes, permit }) => {
-                let account = Arc::new(Account { task, spans });
-                outgoing(topic, Some(partition), packed, Ticket { account, lines, text_bytes, permit, trial: None })
+            Self::Packed(Batch { packed, spans, shares, permit }) => {
+                let account = Arc::new(Account { spans });
+                outgoing(topic, Some(partition), packed, Ticket { account, shares, permit, trial: None })
             }
             Self::Lines(LineBatch { buffer, pieces, spans, task, lines, text_bytes, permit }) => {
-                let account = Arc::new(Account { task, spans });
+                let account = Arc::new(Account { spans });
+                let shares = vec![Share { task, lines, text_bytes }];
                 Outgoing {
                     topic: Arc::clone(topic),
                     partition: Some(partition),
@@ -83,7 +84,7 @@ impl Gathered {
                     value: buffer,
                     headers: Vec::new(),
                     pieces,
-                    ticket: Ticket { account, lines, text_bytes, permit, trial: None },
+                    ticket: Ticket { account, shares, permit, trial: None },
                 }
             }
         }

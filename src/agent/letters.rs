@@ -12,7 +12,7 @@ use tracing::{debug, error, warn};
 
 use super::belt::{Belt, Ticket};
 use crate::{
-    batcher::frame,
+    batcher::{Share, frame},
     kafka::{self, Failed, Intent, NewTopic, Outgoing},
     letter::{Refusal, Stood},
     metrics::{self, list},
@@ -78,7 +78,9 @@ impl Belt {
     pub(super) fn buried(&mut self, ticket: Ticket, refused: &Refused) {
         self.letters.tell(refused);
         metrics::counter(&list::DEAD_LETTERS, &[refused.kind]).increment(1);
-        metrics::counter(&list::DEAD_LETTERED_LINES, &[&refused.stood.task]).increment(ticket.lines);
+        for Share { task, lines, .. } in &ticket.shares {
+            metrics::counter(&list::DEAD_LETTERED_LINES, &[task]).increment(*lines);
+        }
         self.settle(ticket);
     }
 
@@ -96,13 +98,19 @@ impl Belt {
     }
 
     /// Where the first line of a packed record stood.
-    pub(super) fn stood(&self, task: &str, record: &Outgoing<()>) -> Stood {
+    pub(super) fn stood(&self, record: &Outgoing<()>) -> Stood {
         let header = |name: &str| record.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| &value[..]);
-        let meta = frame::decode(header, &record.value, &mut Vec::new());
-        let first = meta.ok().and_then(|meta| meta.segments.into_iter().next());
-        let (file, file_offset) =
-            first.map_or_else(Default::default, |first| (first.path.display().to_string(), first.offset));
-        Stood { host: self.letters.host.clone(), task: task.to_owned(), file, file_offset }
+        let meta = frame::decode(header, &record.value, &mut Vec::new()).ok();
+        let first = meta.as_ref().and_then(|meta| {
+            let first = meta.segments.first()?;
+            Some((
+                meta.tasks.get(first.task as usize)?.name.to_string(),
+                first.path.display().to_string(),
+                first.offset,
+            ))
+        });
+        let (task, file, file_offset) = first.unwrap_or_default();
+        Stood { host: self.letters.host.clone(), task, file, file_offset }
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     batcher::{
+        Share,
         frame::Segment,
         lines::{self, Halves, Line, Value},
     },
@@ -28,7 +29,8 @@ impl Belt {
     pub(super) async fn lines_failed(&mut self, ticket: Ticket, failed: Failed) {
         let Failed { error, record } = failed;
         metrics::counter(&list::PRODUCE_RETRIES, &[&record.topic, error.kind()]).increment(1);
-        let task = Arc::clone(&ticket.account.task);
+        // All of a set of single lines are of one task.
+        let Some(task) = ticket.shares.first().map(|share| Arc::clone(&share.task)) else { return };
         let style = self.style(&task).unwrap_or_default();
         let mut rest = ticket;
         for piece in &record.pieces.each {
@@ -43,7 +45,7 @@ impl Belt {
                     // Parts of a line that was one until now count as those that the reader makes.
                     metrics::counter(&list::READ_LINES, &[&task]).increment(1);
                     metrics::counter(&list::CUT_LINES, &[&task, "too_large"]).increment(2);
-                    share.lines += 1;
+                    share.shares[0].lines += 1;
                     warn!(
                         topic = %record.topic, task = %task, file = %place.path.display(), offset = place.offset,
                         "a line is too large for kafka and is sent in parts"
@@ -88,11 +90,13 @@ impl Ticket {
             Value::Raw => value.iter().filter(|byte| **byte == b'\n').count() as u64 + 1,
             Value::Json => 1,
         };
-        let (lines, text_bytes) = (lines.min(self.lines), (value.len() as u64).min(self.text_bytes));
-        self.lines -= lines;
-        self.text_bytes -= text_bytes;
+        let whole = &mut self.shares[0];
+        let (lines, text_bytes) = (lines.min(whole.lines), (value.len() as u64).min(whole.text_bytes));
+        whole.lines -= lines;
+        whole.text_bytes -= text_bytes;
+        let shares = vec![Share { task: Arc::clone(&whole.task), lines, text_bytes }];
         let permit = self.permit.split(value.len());
-        Ticket { account: Arc::clone(&self.account), lines, text_bytes, permit, trial: None }
+        Ticket { account: Arc::clone(&self.account), shares, permit, trial: None }
     }
 }
 

@@ -209,7 +209,7 @@ impl Trails {
             && last.stream == line.stream
             && (last.part, line.part) == (record::Part::Whole, record::Part::Whole)
             && last.offset + last.bytes == line.offset
-            && (&last.path, &pending.task) == (&line.path, &meta.task)
+            && (&last.path, &pending.tasks) == (&line.path, &meta.tasks)
             && before.len() < PENDING_BYTES_MAX
         {
             last.bytes += line.bytes;
@@ -229,7 +229,6 @@ impl Trails {
     }
 
     fn note(&mut self, meta: &Meta, text: &[u8]) {
-        let task: Arc<str> = meta.task.as_str().into();
         for (segment, piece) in meta.segments_of(text) {
             if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&segment.stream) {
                 continue;
@@ -242,7 +241,8 @@ impl Trails {
                 read_at: meta.read_at,
             };
             let trail = self.streams.entry(segment.stream);
-            let trail = trail.or_insert_with(|| Trail { task: Arc::clone(&task), runs: BTreeMap::new() });
+            let trail =
+                trail.or_insert_with(|| Trail { task: Arc::clone(&meta.task(segment).name), runs: BTreeMap::new() });
             trail.add(segment.offset, segment.offset + segment.bytes, last);
         }
     }
@@ -287,7 +287,7 @@ mod tests {
     use crate::{
         batcher::{
             self, Sender,
-            frame::{Meta, Segment, encode},
+            frame::{Meta, Segment, Task, encode},
             lines::{LineBatch, LineBatcher, Style, Value},
         },
         kafka::Past,
@@ -300,6 +300,7 @@ mod tests {
 
     fn record(machine: &str, file: u128, offset: u64, text: &str) -> Past {
         let segment = Segment {
+            task: 0,
             stream: stream(file),
             path: "/var/log/a.log".into(),
             offset,
@@ -312,8 +313,7 @@ mod tests {
         let meta = Meta {
             host: "h".to_owned(),
             machine: machine.to_owned(),
-            task: "t".to_owned(),
-            labels: Labels::default(),
+            tasks: vec![Task { name: "t".into(), labels: Labels::default() }],
             read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
             segments: vec![segment],
         };

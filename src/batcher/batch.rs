@@ -9,11 +9,12 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::{
-    frame::{Encoder, Meta, Packed, Segment, TEXT_BYTES_MAX},
+    encoder::Encoder,
+    frame::{Meta, Packed, Segment, TEXT_BYTES_MAX, Task},
     meta,
 };
 use crate::{
-    record::{Block, Labels, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
+    record::{Block, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
     splitter,
 };
 
@@ -24,7 +25,8 @@ pub const SEGMENTS_MAX: usize = 64;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// A batch is full with this many bytes of text and of the table that says where it comes from.
+    /// A batch is full with this many bytes of text and of the table that says where it comes from, in which every
+    /// task counts but the first.
     ///
     /// The default, 960 KiB, fits a record limit of 1 000 000 bytes (librdkafka's; the broker's is 48 588 bytes
     /// larger) even if nothing can be compressed:
@@ -32,11 +34,11 @@ pub struct Settings {
     /// | | bytes |
     /// |---|---|
     /// | text and table | 983 040 |
-    /// | frame: header 7, 8 for each of 4 blocks of 256 KiB, end mark 4 | 43 |
-    /// | headers' names, version, host, machine and task (each up to 255 bytes) | 850 |
+    /// | frame: header 7, 4 for each of at most 31 blocks, end mark 4 | 135 |
+    /// | headers' names, version, host, machine and task (each up to 255 bytes) | 880 |
     /// | labels: 16 with names of 64 and values of 256 bytes, if each of these had to be escaped | 9 324 |
     /// | record and record batch | 200 |
-    /// | **sum** | **993 457** |
+    /// | **sum** | **993 579** |
     pub bytes_max: ByteSize,
     /// A batch that is not full is sealed this long after its first block came.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -66,17 +68,24 @@ pub struct Batch {
     /// What the record accounts for. Within a batch a stream may have several spans; in the order of the list,
     /// and from batch to batch, the spans of a stream are adjacent.
     pub spans: Vec<Span<Stream, TailMark>>,
-    /// The task that collected the text.
-    pub task: Arc<str>,
-    /// How many lines the record holds; a part of a cut line counts as one.
-    pub lines: u64,
-    /// How many bytes of text the record holds, before compression.
-    pub text_bytes: u64,
+    /// What each task has in it.
+    pub shares: Vec<Share>,
     /// The record's share of the budget; given back when it is dropped.
     pub permit: Permit,
 }
 
-/// Gathers the blocks of one topic and partition.
+/// What a task has in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The task that collected the text.
+    pub task: Arc<str>,
+    /// How many lines; a part of a cut line counts as one.
+    pub lines: u64,
+    /// How many bytes of text, before compression.
+    pub text_bytes: u64,
+}
+
+/// Gathers the blocks of one topic, partition and key, whichever tasks they are of.
 #[derive(Debug)]
 pub struct Batcher {
     bytes_max: usize,
@@ -92,14 +101,14 @@ pub struct Batcher {
 struct Open {
     encoder: Encoder,
     since: Instant,
-    task: Arc<str>,
-    labels: Labels,
     read_at: jiff::Timestamp,
+    tasks: Vec<Task>,
+    /// As long as the tasks are.
+    shares: Vec<Share>,
     segments: Vec<Segment>,
     spans: Vec<Span<Stream, TailMark>>,
-    lines: u64,
     text_bytes: usize,
-    /// At most how many bytes the segments take in the record's headers.
+    /// At most how many bytes the segments, and the tasks but the first, take in the record's headers.
     table_bytes: usize,
     permit: Permit,
 }
@@ -169,24 +178,24 @@ impl Batcher {
         let meta = Meta {
             host: self.sender.host.to_string(),
             machine: self.sender.machine.to_string(),
-            task: open.task.to_string(),
-            labels: open.labels,
+            tasks: open.tasks,
             read_at: open.read_at,
             segments: open.segments,
         };
-        let packed = Packed { value: open.encoder.finish(), headers: meta.headers() };
+        let value = open.encoder.finish();
+        let packed = Packed { headers: meta.headers(&value), value };
         self.spare = Some(open.encoder);
-        Some(Batch::new(packed, open.spans, open.task, open.lines, open.text_bytes as u64, open.permit))
+        Some(Batch::new(packed, open.spans, open.shares, open.permit))
     }
 
     /// How many bytes of `block`, from `offset` on, and of its `messages` fit into the batch that is being gathered,
     /// or into a new one if there is none.
     fn room(&self, block: &Block, offset: u64, messages: &Messages) -> usize {
         let Some(open) = &self.open else { return self.bytes_max.saturating_sub(segment_bytes(block, messages)) };
-        if (&open.task, &open.labels) != (&block.origin.task, &block.origin.labels) {
-            return 0;
-        }
         let used = open.text_bytes + open.table_bytes;
+        if open.task(block).is_none() && open.segments.len() < SEGMENTS_MAX {
+            return self.bytes_max.saturating_sub(used + task_bytes(block) + segment_bytes(block, messages));
+        }
         match open.continued_by(block, offset) {
             Some(last) => self.bytes_max.saturating_sub(used + continued_bytes(last, messages)),
             None if open.segments.len() < SEGMENTS_MAX => {
@@ -202,18 +211,20 @@ impl Batcher {
         let text = &block.text[at..at + bytes];
         let spare = &mut self.spare;
         let open = self.open.get_or_insert_with(|| Open {
-            encoder: spare.take().unwrap_or_else(Encoder::new),
+            encoder: spare.take().unwrap_or_default(),
             since: now,
-            task: Arc::clone(&block.origin.task),
-            labels: block.origin.labels.clone(),
             read_at: block.read_at,
+            tasks: Vec::new(),
+            shares: Vec::new(),
             segments: Vec::new(),
             spans: Vec::new(),
-            lines: 0,
             text_bytes: 0,
             table_bytes: 0,
             permit: Permit::none(),
         });
+        let share = open.share(block);
+        share.lines += u64::from(lines);
+        share.text_bytes += bytes as u64;
         open.encoder.write(text);
         let offset = block.offset + at as u64;
         open.add_segment(block, offset, piece);
@@ -224,11 +235,10 @@ impl Batcher {
             mark: TailMark { in_line: block.part.goes_on(), ..TailMark::behind(text) },
         };
         add_span(&mut open.spans, span);
-        open.lines += u64::from(lines);
         open.text_bytes += bytes;
-        // The text is in the compressor now; what is held is what it made of it.
+        // The text is in the compressor now; what is held is what it keeps.
         open.permit.merge(permit);
-        open.permit.shrink_to(open.encoder.bytes_held() + Encoder::BYTES_HELD);
+        open.permit.shrink_to(open.encoder.bytes_held());
     }
 }
 
@@ -237,17 +247,45 @@ impl Batch {
     pub(super) fn new(
         packed: Packed,
         spans: Vec<Span<Stream, TailMark>>,
-        task: Arc<str>,
-        lines: u64,
-        text_bytes: u64,
+        shares: Vec<Share>,
         mut permit: Permit,
     ) -> Self {
-        permit.shrink_to(packed.bytes_held() + size_of_val(&spans[..]));
-        Self { packed, spans, task, lines, text_bytes, permit }
+        permit.shrink_to(packed.bytes_held() + size_of_val(&spans[..]) + size_of_val(&shares[..]));
+        Self { packed, spans, shares, permit }
+    }
+
+    /// How many lines the record holds; a part of a cut line counts as one.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.shares.iter().map(|share| share.lines).sum()
+    }
+
+    /// How many bytes of text the record holds, before compression.
+    #[must_use]
+    pub fn text_bytes(&self) -> u64 {
+        self.shares.iter().map(|share| share.text_bytes).sum()
     }
 }
 
 impl Open {
+    /// The task of `block`, by its place among those that are there.
+    fn task(&self, block: &Block) -> Option<usize> {
+        let origin = &block.origin;
+        self.tasks.iter().rposition(|task| task.name == origin.task && task.labels == origin.labels)
+    }
+
+    /// The share of the task of `block`, which is there from now on.
+    fn share(&mut self, block: &Block) -> &mut Share {
+        let place = self.task(block).unwrap_or_else(|| {
+            let (name, labels) = (Arc::clone(&block.origin.task), block.origin.labels.clone());
+            self.table_bytes += if self.tasks.is_empty() { 0 } else { task_bytes(block) };
+            self.shares.push(Share { task: Arc::clone(&name), lines: 0, text_bytes: 0 });
+            self.tasks.push(Task { name, labels });
+            self.tasks.len() - 1
+        });
+        &mut self.shares[place]
+    }
+
     /// The last segment, if `block`, from `offset` on, continues it.
     fn continued_by(&self, block: &Block, offset: u64) -> Option<&Segment> {
         self.segments.last().filter(|last| {
@@ -256,6 +294,7 @@ impl Open {
                 && last.stream == block.origin.stream
                 && last.path == block.origin.path
                 && last.form == block.origin.form
+                && self.task(block) == Some(last.task as usize)
                 && last.offset + last.bytes == offset
         })
     }
@@ -278,10 +317,27 @@ impl Open {
                 let origin = &block.origin;
                 self.table_bytes += segment_bytes(block, &messages);
                 let (stream, path, form) = (origin.stream, origin.path.clone(), origin.form);
-                self.segments.push(Segment { stream, path, offset, bytes, lines, part: block.part, form, messages });
+                // It has its share already.
+                let task = self.task(block).unwrap_or_default() as u32;
+                self.segments.push(Segment {
+                    task,
+                    stream,
+                    path,
+                    offset,
+                    bytes,
+                    lines,
+                    part: block.part,
+                    form,
+                    messages,
+                });
             }
         }
     }
+}
+
+/// What the task of `block` takes in the table.
+fn task_bytes(block: &Block) -> usize {
+    meta::task_bytes_max(&block.origin.task, &block.origin.labels)
 }
 
 /// What a segment of `block` takes in the table, without the runs of `messages`.

@@ -2,26 +2,27 @@
 //!
 //! The value is one standard LZ4 frame whose content is the segments' bytes, one after the other, as they stood in
 //! the files. The headers say what they are: the format's version, which is read first, and a JSON text with the
-//! host, the task and the segments. What is read is not trusted: every size is checked against the text, every
+//! host, the tasks and the segments. What is read is not trusted: every size is checked against the text, every
 //! limit has a name, and memory is taken for what a frame really holds, never for what it says.
 
 use std::{
-    io::{BufRead, ErrorKind, Read, Write},
+    io::{BufRead, ErrorKind, Read},
     ops::RangeInclusive,
     path::PathBuf,
+    sync::Arc,
 };
 
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::FrameDecoder;
 use thiserror::Error;
 
-use super::meta;
+use super::{encoder::Encoder, meta};
 use crate::{
     record::{Form, Labels, Messages, Part, Stream, TailMark},
     splitter,
 };
 
-/// The versions of the format that this program reads and writes. Whatever version 1 can say is written in it.
-pub const VERSIONS: RangeInclusive<u32> = 1..=2;
+/// The versions of the format that this program reads and writes. Whatever a lower one can say is written in it.
+pub const VERSIONS: RangeInclusive<u32> = 1..=3;
 /// The header that says the version, as a decimal number. It is read before anything else.
 pub const VERSION_HEADER: &str = "logdrive.version";
 /// The header that says where the text comes from, as JSON.
@@ -49,19 +50,28 @@ pub struct Meta {
     pub host: String,
     /// The identity of the machine where the text was read.
     pub machine: String,
-    /// The name of the task that collected it.
-    pub task: String,
-    /// What the task says of all its lines.
-    pub labels: Labels,
+    /// The tasks that collected it; at least one.
+    pub tasks: Vec<Task>,
     /// When the first of the text was read.
     pub read_at: jiff::Timestamp,
     /// The stretches of text, in the order in which they stand in it.
     pub segments: Vec<Segment>,
 }
 
+/// A task that collected some of a record's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it says of all its lines.
+    pub labels: Labels,
+}
+
 /// A stretch of text from one stream: whole lines, or one part of a cut line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
+    /// The task that collected it, by its place in [`Meta::tasks`].
+    pub task: u32,
     /// The file and its generation.
     pub stream: Stream,
     /// The file's path when the text was read; any bytes.
@@ -111,6 +121,14 @@ pub enum FrameError {
     /// The value goes on behind the frame.
     #[error("the record's value has {0} bytes behind its frame")]
     Trailing(usize),
+    /// The value is not the one that the headers were written for.
+    #[error("the record's value was changed: its CRC-32 is {found:08x} and not {announced:08x}")]
+    Changed {
+        /// What its headers say.
+        announced: u32,
+        /// What it is.
+        found: u32,
+    },
     /// The value is not the JSON that the headers say it is.
     #[error("the record's JSON can't be read: {0}")]
     Value(String),
@@ -142,16 +160,27 @@ impl Packed {
 }
 
 impl Meta {
-    /// The headers that say it.
+    /// The headers that say it of the record whose value is `value`.
     #[must_use]
-    pub fn headers(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![(VERSION_HEADER, self.version().to_string().into_bytes()), (META_HEADER, meta::write(self))]
+    pub fn headers(&self, value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+        let meta = meta::write(self, crc32fast::hash(value));
+        vec![(VERSION_HEADER, self.version().to_string().into_bytes()), (META_HEADER, meta)]
     }
 
     /// The lowest version of the format that can say it.
     #[must_use]
     pub fn version(&self) -> u32 {
-        if self.segments.iter().all(Segment::is_plain) { *VERSIONS.start() } else { *VERSIONS.end() }
+        match self {
+            Self { tasks, .. } if tasks.len() != 1 => 3,
+            Self { segments, .. } if segments.iter().all(Segment::is_plain) => 1,
+            _ => 2,
+        }
+    }
+
+    /// The task that collected a segment of this record.
+    #[must_use]
+    pub fn task(&self, segment: &Segment) -> &Task {
+        &self.tasks[segment.task as usize]
     }
 
     /// The segments with their text, where `text` is what [`decode`] wrote beside this.
@@ -182,9 +211,10 @@ impl Segment {
 /// Packs `text`, which `meta` describes, into a record.
 #[must_use]
 pub fn encode(meta: &Meta, text: &[u8]) -> Packed {
-    let mut encoder = Encoder::new();
+    let mut encoder = Encoder::default();
     encoder.write(text);
-    Packed { value: encoder.finish(), headers: meta.headers() }
+    let value = encoder.finish();
+    Packed { headers: meta.headers(&value), value }
 }
 
 /// Reads a record: its metadata, and the segments' bytes one after the other into `text`, whose former content is
@@ -205,13 +235,22 @@ pub fn decode<'a>(
     };
     let json = headers(META_HEADER).ok_or(FrameError::Missing(META_HEADER))?;
     limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
-    let meta = meta::read(json, version)?;
+    let (meta, crc32) = meta::read(json, version)?;
     let bytes = bytes_of(&meta.segments)?;
     decompress(value, bytes as usize, text)?;
+    check(value, crc32)?;
     for (index, (segment, piece)) in meta.segments_of(text).enumerate() {
         agree(segment, piece).map_err(|why| FrameError::Segment { index, why })?;
     }
     Ok(meta)
+}
+
+/// Compares the value with what the headers say of it, if they do. It comes behind the decompressor, which tells more
+/// of a value that was cut short.
+fn check(value: &[u8], announced: Option<u32>) -> Result<(), FrameError> {
+    let Some(announced) = announced else { return Ok(()) };
+    let found = crc32fast::hash(value);
+    if found == announced { Ok(()) } else { Err(FrameError::Changed { announced, found }) }
 }
 
 /// How many bytes of text the segments say there are.
@@ -297,66 +336,5 @@ impl Read for Source<'_> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         self.starved |= buf.len() > self.rest.len();
         self.rest.read(buf)
-    }
-}
-
-/// Compresses text into frames, one after the other, with the same buffers.
-///
-/// The text is copied once, into the compressor's input. The frame has independent blocks of 256 KiB and a checksum
-/// of its content. Measured on 60 MB of mixed system logs of 148 bytes a line, in CPU time:
-///
-/// | blocks | checksum | ratio | packed MB/s | unpacked MB/s |
-/// |---|---|---|---|---|
-/// | 64 KiB independent | block | 3.112 | 725 | 3232 |
-/// | 64 KiB linked | block | 3.215 | 748 | 3017 |
-/// | 256 KiB independent | none | 3.194 | 824 | 3580 |
-/// | 256 KiB independent | block | 3.194 | 818 | 3238 |
-/// | **256 KiB independent** | **content** | 3.194 | 758 | 2709 |
-/// | 256 KiB linked | block | 3.217 | 808 | 3001 |
-/// | 1 MiB independent | block | 3.217 | 845 | 3154 |
-///
-/// Blocks of 1 MiB gain 3 % and cost every open batch 2 MiB of buffers. Checksums of blocks would cost a tenth of
-/// what the checksum of the content does; but lz4 1.9.4, which is on many machines, can't read frames that follow
-/// each other if they have checksums of blocks alone, and `kcat … | lz4 -d` is to print the log.
-#[derive(Debug)]
-pub(super) struct Encoder {
-    inner: FrameEncoder<Vec<u8>>,
-    /// How much to reserve for the next frame: the size of the last one and an eighth.
-    guess: usize,
-}
-
-impl Encoder {
-    /// What the encoder holds besides the compressed text: its input, its output (which is a tenth larger) and
-    /// its table of 16 KiB.
-    pub(super) const BYTES_HELD: usize = 576 << 10;
-
-    pub(super) fn new() -> Self {
-        let info =
-            FrameInfo::new().block_size(BlockSize::Max256KB).block_mode(BlockMode::Independent).content_checksum(true);
-        Self { inner: FrameEncoder::with_frame_info(info, Vec::new()), guess: 0 }
-    }
-
-    /// Adds `text` to the frame.
-    pub(super) fn write(&mut self, text: &[u8]) {
-        if self.inner.get_ref().capacity() == 0 {
-            self.inner.get_mut().reserve(self.guess);
-        }
-        self.inner.write_all(text).expect("memory takes what is written, and every block fits its buffer");
-    }
-
-    /// How many bytes of compressed text are held.
-    pub(super) fn bytes_held(&self) -> usize {
-        self.inner.get_ref().capacity()
-    }
-
-    /// Ends the frame and hands it over.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
-        self.inner.try_finish().expect("memory takes what is written, and no content size was announced");
-        let mut value = std::mem::take(self.inner.get_mut());
-        self.guess = value.len() + value.len() / 8;
-        if value.capacity() > self.guess {
-            value.shrink_to_fit();
-        }
-        value
     }
 }

@@ -15,12 +15,15 @@ use serde::{
     ser::SerializeSeq,
 };
 
-use super::frame::{FrameError, Meta, Segment, VERSIONS};
+use super::frame::{FrameError, Meta, Segment, Task};
 use crate::record::{Charset, Container, FileId, Form, Labels, Messages, Part, Run, Stream};
 
 /// What a segment's JSON takes at most besides its path and its messages: every number at its widest, `"part"`
 /// included.
-const SEGMENT_BYTES: usize = 176;
+const SEGMENT_BYTES: usize = 196;
+
+/// What a task's JSON takes besides its strings.
+const TASK_BYTES: usize = 24;
 
 /// What `"charset"`, `"format"` and `"messages"` take at most, without what stands in the last.
 pub(super) const FORM_BYTES: usize = 80;
@@ -44,39 +47,65 @@ pub(super) fn segment_bytes_max(path: &Path, is_plain: bool) -> usize {
     SEGMENT_BYTES + shown + encoded + if is_plain { 0 } else { FORM_BYTES }
 }
 
-/// The JSON of `meta`.
-pub(super) fn write(meta: &Meta) -> Vec<u8> {
+/// At most how many bytes a task takes in the JSON that is not the first.
+pub(super) fn task_bytes_max(name: &str, labels: &Labels) -> usize {
+    let strings = labels.iter().map(|(name, value)| string_bytes_max(name) + string_bytes_max(value) + 2);
+    TASK_BYTES + string_bytes_max(name) + strings.sum::<usize>()
+}
+
+/// At most how many bytes a string takes, quotes included. The longest escape of a byte is that of a control character.
+fn string_bytes_max(string: &str) -> usize {
+    2 + string.bytes().map(|byte| if byte.is_ascii_control() { 6 } else { 2 }).sum::<usize>()
+}
+
+/// The JSON of `meta` for a record whose value has the CRC-32 `crc32`.
+pub(super) fn write(meta: &Meta, crc32: u32) -> Vec<u8> {
     let segments = meta.segments.iter().map(SegmentJson::from).collect();
+    let (task, labels, tasks) = match &meta.tasks[..] {
+        [task] => (Some(Cow::Borrowed(&*task.name)), task.labels.clone(), Vec::new()),
+        tasks => (None, Labels::default(), tasks.iter().map(TaskJson::from).collect()),
+    };
     let json = MetaJson {
         host: Cow::Borrowed(&meta.host),
         machine: Cow::Borrowed(&meta.machine),
-        task: Cow::Borrowed(&meta.task),
-        labels: meta.labels.clone(),
+        task,
+        labels,
+        tasks,
         read_at: meta.read_at,
+        crc32: Some(crc32),
         segments,
     };
     serde_json::to_vec(&json).expect("strings and numbers, no map with other keys: nothing that JSON lacks")
 }
 
-/// Reads what [`write`] wrote; members that `version` doesn't know are passed over.
-pub(super) fn read(json: &[u8], version: u32) -> Result<Meta, FrameError> {
+/// Reads what [`write`] wrote, with the CRC-32 of the value if there is one; members that `version` doesn't know are
+/// passed over.
+pub(super) fn read(json: &[u8], version: u32) -> Result<(Meta, Option<u32>), FrameError> {
     let json: MetaJson = serde_json::from_slice(json).map_err(|err| FrameError::Meta(err.to_string()))?;
     let segments = json.segments.into_iter().map(|mut segment| {
-        if version == *VERSIONS.start() {
+        if version < 2 {
             (segment.charset, segment.format, segment.messages) = Default::default();
+        }
+        if version < 3 {
+            segment.task = 0;
         }
         Segment::try_from(segment)
     });
-    let segments = segments.collect::<Result<_, _>>()?;
-    check_labels(&json.labels)?;
-    Ok(Meta {
-        host: json.host.into_owned(),
-        machine: json.machine.into_owned(),
-        task: json.task.into_owned(),
-        labels: json.labels,
-        read_at: json.read_at,
-        segments,
-    })
+    let segments = segments.collect::<Result<Vec<_>, _>>()?;
+    let tasks: Vec<Task> = match json.task {
+        _ if version >= 3 => json.tasks.into_iter().map(Task::from).collect(),
+        Some(name) => vec![Task { name: name.into(), labels: json.labels }],
+        None => return Err(FrameError::Meta("missing field `task`".to_owned())),
+    };
+    if tasks.is_empty() {
+        return Err(FrameError::Meta("there are no tasks".to_owned()));
+    }
+    tasks.iter().try_for_each(|task| check_labels(&task.labels))?;
+    if segments.iter().any(|segment| segment.task as usize >= tasks.len()) {
+        return Err(FrameError::Meta("a segment is of a task that is not among the tasks".to_owned()));
+    }
+    let (host, machine) = (json.host.into_owned(), json.machine.into_owned());
+    Ok((Meta { host, machine, tasks, read_at: json.read_at, segments }, json.crc32))
 }
 
 /// Labels that could make no document are refused.
@@ -88,15 +117,43 @@ pub(super) fn check_labels(labels: &Labels) -> Result<(), FrameError> {
 struct MetaJson<'a> {
     host: Cow<'a, str>,
     machine: Cow<'a, str>,
-    task: Cow<'a, str>,
+    /// Until version 2, and its labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     labels: Labels,
+    /// From version 3 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<TaskJson<'a>>,
     read_at: jiff::Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32: Option<u32>,
     segments: Vec<SegmentJson<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TaskJson<'a> {
+    name: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
+}
+
+impl<'a> From<&'a Task> for TaskJson<'a> {
+    fn from(task: &'a Task) -> Self {
+        Self { name: Cow::Borrowed(&task.name), labels: task.labels.clone() }
+    }
+}
+
+impl From<TaskJson<'_>> for Task {
+    fn from(json: TaskJson<'_>) -> Self {
+        Self { name: json.name.into(), labels: json.labels }
+    }
 }
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct SegmentJson<'a> {
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(super) task: u32,
     pub(super) file: Cow<'a, str>,
     pub(super) generation: u32,
     pub(super) path: Cow<'a, str>,
@@ -113,6 +170,10 @@ pub(super) struct SegmentJson<'a> {
     pub(super) format: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "MessagesJson::is_plain")]
     pub(super) messages: MessagesJson<'a>,
+}
+
+fn is_first(task: &u32) -> bool {
+    *task == 0
 }
 
 /// The messages as a list of runs: `k` for one of `k` lines, `-k` for `k` of a line each, a list for a unit.
@@ -228,6 +289,7 @@ impl<'a> From<&'a Segment> for SegmentJson<'a> {
     fn from(segment: &'a Segment) -> Self {
         let path = segment.path.as_os_str();
         Self {
+            task: segment.task,
             file: segment.stream.file.to_string().into(),
             generation: segment.stream.generation,
             path: path.to_string_lossy(),
@@ -273,8 +335,8 @@ impl TryFrom<SegmentJson<'_>> for Segment {
         let stream = Stream { file, generation: json.generation };
         let form = form(json.charset.as_deref(), json.format.as_deref())?;
         let messages = json.messages.0.into_owned();
-        let SegmentJson { offset, bytes, lines, .. } = json;
-        Ok(Segment { stream, path, offset, bytes, lines, part, form, messages })
+        let SegmentJson { task, offset, bytes, lines, .. } = json;
+        Ok(Segment { task, stream, path, offset, bytes, lines, part, form, messages })
     }
 }
 
@@ -347,6 +409,7 @@ mod tests {
             messages in messages(),
         ) {
             let segment = Segment {
+                task: numbers.2,
                 stream: Stream { file: FileId(stream.0), generation: stream.1 },
                 path: PathBuf::from(OsString::from_vec(path)),
                 offset: numbers.0,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    batch::{Batch, add_span},
+    batch::{Batch, Share, add_span},
     frame::{self, Meta, Segment},
 };
 use crate::{
@@ -31,7 +31,7 @@ type Halves = (Vec<Segment>, Vec<Segment>);
 /// long line, or part of one, becomes two parts, always the same ones.
 #[must_use]
 pub fn split(batch: Batch) -> Split {
-    let mut text = Vec::with_capacity(batch.text_bytes as usize);
+    let mut text = Vec::with_capacity(batch.text_bytes() as usize);
     let meta = frame::decode(|name| batch.packed.header(name), &batch.packed.value, &mut text)
         .expect("the record was packed by this process and is still in its memory");
     let divided = match middle(&meta, &text) {
@@ -39,11 +39,11 @@ pub fn split(batch: Batch) -> Split {
         None => cut_line(&meta.segments, &text),
     };
     let Some((at, (first_segments, second_segments))) = divided else { return Split::Line(Box::new(batch)) };
-    let Batch { task, mut permit, packed, .. } = batch;
+    let Batch { mut permit, packed, .. } = batch;
     let share = permit.split(packed.value.len() / 2);
     drop(packed);
-    let first = half(&meta, first_segments, &text[..at], &task, share);
-    let second = half(&meta, second_segments, &text[at..], &task, permit);
+    let first = half(&meta, first_segments, &text[..at], share);
+    let second = half(&meta, second_segments, &text[at..], permit);
     Split::Halves(Box::new([first, second]))
 }
 
@@ -118,14 +118,29 @@ fn cut_line(segments: &[Segment], text: &[u8]) -> Option<(usize, Halves)> {
     Some((at, (vec![first], vec![Segment { offset, bytes, part: behind, ..segment.clone() }])))
 }
 
-fn half(meta: &Meta, segments: Vec<Segment>, text: &[u8], task: &Arc<str>, permit: Permit) -> Batch {
-    let meta = Meta { segments, ..meta.clone() };
+fn half(whole: &Meta, segments: Vec<Segment>, text: &[u8], permit: Permit) -> Batch {
+    let meta = of_its_tasks(whole, segments);
     let packed = frame::encode(&meta, text);
-    let (mut spans, mut lines) = (Vec::new(), 0);
+    let none_yet = |task: &frame::Task| Share { task: Arc::clone(&task.name), lines: 0, text_bytes: 0 };
+    let (mut spans, mut shares): (_, Vec<Share>) = (Vec::new(), meta.tasks.iter().map(none_yet).collect());
     for (segment, piece) in meta.segments_of(text) {
         let (start, end) = (segment.offset, segment.offset + segment.bytes);
         add_span(&mut spans, Span { source: segment.stream, start, end, mark: segment.mark(piece) });
-        lines += u64::from(segment.lines);
+        let share = &mut shares[segment.task as usize];
+        share.lines += u64::from(segment.lines);
+        share.text_bytes += segment.bytes;
     }
-    Batch::new(packed, spans, Arc::clone(task), lines, text.len() as u64, permit)
+    Batch::new(packed, spans, shares, permit)
+}
+
+/// What `whole` says, of these segments and of those tasks alone that have some.
+fn of_its_tasks(whole: &Meta, mut segments: Vec<Segment>) -> Meta {
+    let mut places: Vec<u32> = segments.iter().map(|segment| segment.task).collect();
+    places.sort_unstable();
+    places.dedup();
+    for segment in &mut segments {
+        segment.task = places.partition_point(|place| *place < segment.task) as u32;
+    }
+    let tasks = places.into_iter().map(|place| whole.tasks[place as usize].clone()).collect();
+    Meta { tasks, segments, ..whole.clone() }
 }

@@ -14,8 +14,8 @@ use bytesize::ByteSize;
 use proptest::prelude::*;
 
 use super::{
-    Batch, Batcher, SEGMENTS_MAX, Sender, Settings, Split,
-    frame::{self, FrameError, META_HEADER, Meta, Packed, Segment, VERSION_HEADER},
+    Batch, Batcher, SEGMENTS_MAX, Sender, Settings, Share, Split,
+    frame::{self, FrameError, META_HEADER, Meta, Packed, Segment, Task, VERSION_HEADER},
     split,
 };
 use crate::record::{Block, Budget, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
@@ -80,6 +80,14 @@ fn grouped(lines: u32, wishes: &[(u32, bool)]) -> Messages {
     messages
 }
 
+/// The task of a stream in [`shared_blocks`]: the odd ones are of another, which has labels.
+fn task_of(file: u128) -> Task {
+    match file % 2 {
+        0 => Task { name: "app".into(), labels: Labels::default() },
+        _ => Task { name: "other".into(), labels: [("service", "\"api\"")].into_iter().collect() },
+    }
+}
+
 /// Blocks of four streams, each stream's adjacent, in random turns; and the text of each stream. The lines of the
 /// last two are messages of several.
 pub(super) fn blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u8>>)> {
@@ -97,6 +105,17 @@ pub(super) fn blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u
             block
         });
         (blocks.collect(), streams)
+    })
+}
+
+/// Such blocks of two tasks.
+fn shared_blocks() -> impl Strategy<Value = (Vec<Block>, HashMap<u128, Vec<u8>>)> {
+    blocks().prop_map(|(mut blocks, streams)| {
+        for block in &mut blocks {
+            let Task { name: task, labels } = task_of(block.origin.stream.file.0);
+            block.origin = Arc::new(Origin { task, labels, ..Origin::clone(&block.origin) });
+        }
+        (blocks, streams)
     })
 }
 
@@ -131,10 +150,18 @@ fn unpack_all(batches: &[Batch]) -> HashMap<u128, Vec<u8>> {
     let mut covered: HashMap<u128, u64> = HashMap::new();
     for batch in batches {
         let (meta, text) = unpack(&batch.packed).expect("its own packing");
-        assert_eq!((&*meta.host, &*meta.machine, &*meta.task), ("web-1", "4f6c1", "app"));
-        assert_eq!(batch.text_bytes, text.len() as u64);
-        assert_eq!(batch.lines, meta.segments.iter().map(|segment| u64::from(segment.lines)).sum::<u64>());
+        assert_eq!((&*meta.host, &*meta.machine), ("web-1", "4f6c1"));
+        assert_eq!(batch.text_bytes(), text.len() as u64);
+        for (share, (place, task)) in batch.shares.iter().zip(meta.tasks.iter().enumerate()) {
+            let own = || meta.segments.iter().filter(|segment| segment.task as usize == place);
+            let lines: u64 = own().map(|segment| u64::from(segment.lines)).sum();
+            let text_bytes = own().map(|segment| segment.bytes).sum();
+            assert_eq!(*share, Share { task: Arc::clone(&task.name), lines, text_bytes });
+            assert!(lines > 0, "a task is there only if it has something in it");
+        }
+        assert_eq!(batch.shares.len(), meta.tasks.len());
         for (segment, piece) in meta.segments_of(&text) {
+            assert_eq!(*meta.task(segment), task_of(segment.stream.file.0));
             let stream = streams.entry(segment.stream.file.0).or_default();
             assert_eq!(segment.offset, stream.len() as u64, "a stream's segments are adjacent");
             stream.extend(piece);
@@ -158,7 +185,7 @@ fn unpack_all(batches: &[Batch]) -> HashMap<u128, Vec<u8>> {
 proptest! {
     #[test]
     fn all_bytes_that_go_in_come_out_in_order_whatever_the_sizes(
-        (blocks, streams) in blocks(),
+        (blocks, streams) in shared_blocks(),
         bytes_max in 200_u64..4000,
         sealed_early in any::<prop::sample::Index>(),
     ) {
@@ -178,15 +205,15 @@ proptest! {
         prop_assert_eq!(units_of(&batches), units(&told));
         for batch in batches {
             let table = batch.packed.header(META_HEADER).expect("written").len();
-            let text_bytes = batch.text_bytes;
+            let text_bytes = batch.text_bytes();
             let is_one = matches!(split(batch), Split::Line(_));
-            prop_assert!(is_one || text_bytes + (table as u64) < bytes_max + 120, "only one unit may be too large");
+            prop_assert!(is_one || text_bytes + (table as u64) < bytes_max + 160, "only one unit may be too large");
         }
         prop_assert!(batcher.seal().is_none() && batcher.due_at().is_none());
     }
 
     #[test]
-    fn the_two_halves_of_a_batch_hold_what_the_batch_held((blocks, streams) in blocks()) {
+    fn the_two_halves_of_a_batch_hold_what_the_batch_held((blocks, streams) in shared_blocks()) {
         let (mut batcher, now) = (batcher(1 << 20), Instant::now());
         let mut told = Vec::new();
         for block in blocks {
@@ -206,7 +233,7 @@ proptest! {
                     let (meta, _) = unpack(&batch.packed).expect("its own packing");
                     let [segment] = &meta.segments[..] else { panic!("a segment can be split off") };
                     let is_unit = matches!(segment.messages.runs().next(), Some(Run::Joined(_) | Run::Mixed(_)));
-                    prop_assert!(is_unit && segment.messages.runs().count() == 1 || batch.lines == 1);
+                    prop_assert!(is_unit && segment.messages.runs().count() == 1 || batch.lines() == 1);
                     lines.push(*batch);
                 }
             }
@@ -283,8 +310,8 @@ proptest! {
             .content_size(sized.then_some(text.len() as u64));
         let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
         encoder.write_all(text.as_bytes()).expect("memory");
-        let headers = meta_of(text.len() as u64).headers();
-        let mut packed = Packed { value: encoder.finish().expect("memory"), headers };
+        let value = encoder.finish().expect("memory");
+        let mut packed = Packed { headers: meta_of(text.len() as u64).headers(&value), value };
         prop_assert_eq!(unpack(&packed).map(|(_, unpacked)| unpacked == text.as_bytes()), Ok(true));
         for (at, change) in changes {
             let at = at.index(packed.value.len());
@@ -300,6 +327,7 @@ fn meta_of(bytes: u64) -> Meta {
     let stream = Stream { file: FileId(1), generation: 0 };
     let path = OsString::from_vec(b"/tmp/\xffx".to_vec()).into();
     let segment = Segment {
+        task: 0,
         stream,
         path,
         offset: 5,
@@ -312,8 +340,7 @@ fn meta_of(bytes: u64) -> Meta {
     Meta {
         host: "h".to_owned(),
         machine: "m".to_owned(),
-        task: "t".to_owned(),
-        labels: Labels::default(),
+        tasks: vec![Task { name: "t".into(), labels: Labels::default() }],
         read_at: jiff::Timestamp::UNIX_EPOCH,
         segments: vec![segment],
     }
@@ -328,8 +355,8 @@ fn error_of(change: impl FnOnce(&mut Packed)) -> String {
 #[test]
 fn each_kind_of_bad_record_is_told_from_the_others() {
     assert_eq!(unpack(&frame::encode(&meta_of(6), b"hello\n")), Ok((meta_of(6), b"hello\n".to_vec())));
-    let version = error_of(|packed| packed.headers[0].1 = b"3".to_vec());
-    assert_eq!(version, r#"the record has format version "3" and this program reads versions up to 2: upgrade it"#);
+    let version = error_of(|packed| packed.headers[0].1 = b"4".to_vec());
+    assert_eq!(version, r#"the record has format version "4" and this program reads versions up to 3: upgrade it"#);
     assert!(error_of(|packed| packed.headers.clear()).contains(VERSION_HEADER));
     assert!(error_of(|packed| drop(packed.headers.pop())).contains(META_HEADER));
     assert!(error_of(|packed| packed.headers[1].1 = b"{}".to_vec()).contains("missing field"));
@@ -339,10 +366,7 @@ fn each_kind_of_bad_record_is_told_from_the_others() {
     assert!(error_of(|packed| packed.value.clear()).contains("cut short"));
     assert!(error_of(|packed| packed.value.push(0)).contains("1 bytes behind"));
     assert!(error_of(|packed| packed.value[0] = 0).contains("can't be decompressed"));
-    assert!(
-        error_of(|packed| packed.value[12] ^= 1).contains("can't be decompressed"),
-        "the content's checksum is checked"
-    );
+    assert!(error_of(|packed| packed.value[12] ^= 1).contains("was changed"), "the value's CRC-32 is checked");
     let of = |meta: Meta, text: &[u8]| unpack(&frame::encode(&meta, text)).expect_err("they disagree").to_string();
     assert!(of(meta_of(7), b"hello\n").contains("shorter"));
     assert!(of(meta_of(5), b"hello\n").contains("longer"));
@@ -382,9 +406,10 @@ fn text_that_can_not_be_compressed_fits_a_record_of_the_default_size() {
     let whole = crate::splitter::whole_lines(&text);
     let batches = batcher.push(block(1, 0, &text[..whole], Part::Whole), Instant::now());
     assert_eq!(batches.len(), 2);
-    for Batch { packed, text_bytes, .. } in &batches {
+    for batch in &batches {
+        let packed = &batch.packed;
         let headers: usize = packed.headers.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
-        assert!(packed.value.len() as u64 > *text_bytes && packed.value.len() + headers + 100 < 1_000_000);
+        assert!(packed.value.len() as u64 > batch.text_bytes() && packed.value.len() + headers + 100 < 1_000_000);
     }
 }
 
@@ -406,7 +431,7 @@ fn a_long_line_that_no_broker_takes_becomes_parts_that_are_always_the_same() {
         for (half, part) in halves.iter().zip(parts) {
             let (meta, piece) = unpack(&half.packed).expect("its own packing");
             let [segment] = &meta.segments[..] else { panic!("one part") };
-            assert_eq!((segment.part, segment.offset, half.lines), (part, offset, 1));
+            assert_eq!((segment.part, segment.offset, half.lines()), (part, offset, 1));
             assert_eq!((half.spans[0].start, half.spans[0].end), (offset, offset + piece.len() as u64));
             assert_eq!(half.spans[0].mark.in_line, !piece.ends_with(b"\n"));
             offset = half.spans[0].end;
@@ -420,23 +445,54 @@ fn a_long_line_that_no_broker_takes_becomes_parts_that_are_always_the_same() {
 }
 
 #[test]
-fn a_batch_is_sealed_by_age_by_the_number_of_its_segments_and_for_another_task() {
+fn a_batch_is_sealed_by_age_and_by_the_number_of_its_segments() {
     let (mut batcher, start) = (batcher(1 << 20), Instant::now());
     assert!(batcher.push(block(1, 0, b"a\n", Part::Whole), start).is_empty());
     let due = start + Settings::default().age_max;
     assert_eq!(batcher.due_at(), Some(due));
     assert!(batcher.due(due - Duration::from_nanos(1)).is_none());
-    assert_eq!(batcher.due(due).map(|batch| batch.lines), Some(1));
+    assert_eq!(batcher.due(due).map(|batch| batch.lines()), Some(1));
     let mut sealed = Vec::new();
     for file in 0..=SEGMENTS_MAX as u128 {
         sealed.extend(batcher.push(block(file, 0, b"a\n", Part::Whole), start));
     }
-    assert_eq!(sealed.iter().map(|batch| batch.lines).collect::<Vec<_>>(), [SEGMENTS_MAX as u64]);
-    let mut other = block(9, 2, b"b\n", Part::Whole);
-    other.origin = Arc::new(Origin { task: "other".into(), ..Origin::clone(&other.origin) });
-    let sealed = batcher.push(other, start);
-    assert_eq!((sealed.len(), &*sealed[0].task), (1, "app"));
-    assert_eq!(batcher.seal().map(|batch| batch.task.to_string()), Some("other".to_owned()));
+    assert_eq!(sealed.iter().map(Batch::lines).collect::<Vec<_>>(), [SEGMENTS_MAX as u64]);
+}
+
+/// A block of a task of its own with labels.
+fn block_of(task: u128, labels: Labels) -> Block {
+    let mut block = block(task, 0, b"a line\n", Part::Whole);
+    block.origin = Arc::new(Origin { task: task.to_string().into(), labels, ..Origin::clone(&block.origin) });
+    block
+}
+
+#[test]
+fn small_tasks_share_a_record_and_one_task_alone_has_one_of_the_first_version() {
+    let (mut batcher, now) = (batcher(1 << 20), Instant::now());
+    let mut version_of = |tasks: u128| {
+        for task in 0..tasks {
+            assert!(batcher.push(block_of(task, Labels::default()), now).is_empty());
+        }
+        let batch = batcher.seal().expect("it holds something");
+        assert_eq!((batch.shares.len() as u128, batch.lines() as u128), (tasks, tasks));
+        batch.packed.header(VERSION_HEADER).expect("written").to_vec()
+    };
+    assert_eq!((version_of(1), version_of(40)), (b"1".to_vec(), b"3".to_vec()));
+}
+
+#[test]
+fn tasks_with_many_labels_share_a_record_only_while_it_fits_a_record_of_the_default_size() {
+    let (mut batcher, now, mut batches) = (Batcher::new(&Settings::default(), sender()), Instant::now(), Vec::new());
+    for task in 0..300 {
+        let name = |number: usize| format!("{}{number:02}", "n".repeat(62));
+        let labels = (0..16).map(|number| (name(number), "\"".repeat(256)));
+        batches.extend(batcher.push(block_of(task, labels.collect()), now));
+    }
+    batches.extend(batcher.seal());
+    assert!(batches.len() >= 300 / SEGMENTS_MAX && batches.iter().map(Batch::lines).sum::<u64>() == 300);
+    for batch in &batches {
+        assert!(batch.packed.headers.iter().map(|(_, value)| value.len()).sum::<usize>() < 1_000_000);
+    }
 }
 
 #[test]
@@ -448,7 +504,7 @@ fn a_batch_holds_of_the_budget_what_it_holds_of_memory() {
     whole.permit = budget.try_take(text.len()).expect("free");
     let mut batches = batcher.push(whole, now);
     batches.extend(batcher.seal());
-    assert_eq!(batches.iter().map(|batch| batch.text_bytes).sum::<u64>(), text.len() as u64);
+    assert_eq!(batches.iter().map(Batch::text_bytes).sum::<u64>(), text.len() as u64);
     for batch in &batches {
         assert!(batch.permit.bytes() >= batch.packed.bytes_held() && batch.permit.bytes() < 32 << 10);
     }

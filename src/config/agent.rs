@@ -27,7 +27,7 @@ pub struct Agent {
     /// How many threads read files: 1 to 64; none means one for each 4 cores.
     pub lanes: Option<u16>,
     /// The most bytes that are read and not yet safe; when it is reached, reading waits. At least `line_bytes_max`
-    /// and `batch.bytes_max`.
+    /// and `batch.bytes_max`. The default, 24 MiB, keeps an agent whose packed records wait for Kafka below 64 MiB.
     pub in_flight_bytes_max: ByteSize,
     /// How long a stop may take to finish what was read; what is not finished then is read again at the next start.
     #[serde(with = "duration")]
@@ -199,7 +199,7 @@ impl Default for Agent {
             host: None,
             io: Io::default(),
             lanes: None,
-            in_flight_bytes_max: ByteSize::mib(32),
+            in_flight_bytes_max: ByteSize::mib(24),
             drain_timeout: DRAIN_TIMEOUT,
             rescan: Duration::from_secs(30),
             line_bytes_max: ByteSize::mib(1),

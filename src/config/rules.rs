@@ -339,7 +339,11 @@ const ROUTES_MAX: usize = 10_000;
 
 fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
     if bytes > IN_FLIGHT_MAX {
-        broken.add(path, format!("{path} is {bytes}, more than {IN_FLIGHT_MAX}"), "the default is \"32MiB\"");
+        broken.add(
+            path,
+            format!("{path} is {bytes}, more than {IN_FLIGHT_MAX}"),
+            "24MiB is enough for an agent, 32MiB for a transfer",
+        );
     }
 }
 

@@ -150,7 +150,7 @@ impl Worker {
             let passage =
                 Passage { text: piece, offset: segment.offset, part: segment.part, messages: &segment.messages };
             let packer = &mut self.packer;
-            let take = |built: Option<Built>, json: &[u8]| packer.document(topic, &meta.task, built, json);
+            let take = |built: Option<Built>, json: &[u8]| packer.document(topic, source.task, built, json);
             self.builder.source(&source).each(passage, &mut self.document, take)?;
         }
         Ok(())
@@ -160,9 +160,10 @@ impl Worker {
     fn message(&mut self, topic: &str, meta: &Meta, hash: u64, text: &mut [u8]) -> Result<(), Over> {
         let Some(segment) = meta.segments.first() else { return Ok(()) };
         self.document.clear();
-        let mut lines = self.builder.source(&source(topic, meta, segment));
+        let source = source(topic, meta, segment);
+        let mut lines = self.builder.source(&source);
         let built = lines.build_hashed(text, hash, segment.offset, segment.part, &mut self.document);
-        self.packer.document(topic, &meta.task, built, &self.document)
+        self.packer.document(topic, source.task, built, &self.document)
     }
 
     /// Packs the documents of a record that others wrote.
@@ -187,12 +188,13 @@ impl Worker {
 
 /// Where the lines of a segment come from.
 fn source<'a>(topic: &'a str, meta: &'a Meta, segment: &'a Segment) -> Source<'a> {
+    let task = meta.task(segment);
     Source {
         stream: segment.stream,
         path: &segment.path,
         host: &meta.host,
-        task: &meta.task,
-        labels: &meta.labels,
+        task: &task.name,
+        labels: &task.labels,
         topic,
         read_at: meta.read_at,
         form: segment.form,
@@ -214,7 +216,11 @@ fn reason_type(error: &FrameError) -> &'static str {
         FrameError::Version(_) => "record_version",
         FrameError::Missing(_) | FrameError::Meta(_) => "record_meta",
         FrameError::Limit { .. } => "record_limit",
-        FrameError::Text(_) | FrameError::Truncated | FrameError::Trailing(_) | FrameError::Value(_) => "record_text",
+        FrameError::Text(_)
+        | FrameError::Truncated
+        | FrameError::Trailing(_)
+        | FrameError::Changed { .. }
+        | FrameError::Value(_) => "record_text",
         FrameError::Size(_) | FrameError::Segment { .. } => "record_segments",
     }
 }

@@ -14,7 +14,7 @@ use super::{Budget, Builder, Ids, IndexName, Job, Naming, Outlets, Parcel, Recor
 use crate::{
     batcher::{
         self,
-        frame::{Meta, Segment},
+        frame::{Meta, Segment, Task},
         lines::{LineBatch, LineBatcher, Style, Value},
     },
     document,
@@ -69,6 +69,7 @@ fn segment(text: &str, offset: u64, part: Part) -> Segment {
     let stream = Stream { file: FileId(7), generation: 1 };
     let lines = text.matches('\n').count().max(1) as u32;
     Segment {
+        task: 0,
         stream,
         path: PathBuf::from("/var/log/a"),
         offset,
@@ -88,8 +89,8 @@ fn packed(offset: u64, segments: &[(&str, u64, Part)]) -> Record {
 
 fn packed_of(offset: u64, segments: Vec<Segment>, text: &str) -> Record {
     let read_at = Timestamp::from_second(1_700_000_000).expect("a time");
-    let (host, machine, task) = ("web".to_owned(), "m".to_owned(), "t".to_owned());
-    let meta = Meta { host, machine, task, labels: Labels::default(), read_at, segments };
+    let tasks = vec![Task { name: "t".into(), labels: Labels::default() }];
+    let meta = Meta { host: "web".to_owned(), machine: "m".to_owned(), tasks, read_at, segments };
     let packed = frame::encode(&meta, text.as_bytes());
     let headers = packed.headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
     record(offset, headers, Some(&packed.value))

@@ -14,7 +14,7 @@ use crate::{
 
 /// What can happen to a file.
 #[derive(Clone, Copy, Debug)]
-enum Damage {
+pub enum Damage {
     Cut,
     Zeroes,
     Flip,
@@ -142,13 +142,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn append(path: &Path, text: &[u8]) {
+pub fn append(path: &Path, text: &[u8]) {
     let file = LogFile { path: path.to_owned(), text: text.to_vec() };
     corpus::write_whole(&[file]);
 }
 
 /// Damages the largest file of the store.
-fn spoil(store: &Path, damage: Damage) {
+pub fn spoil(store: &Path, damage: Damage) {
     let files =
         fs::read_dir(store).expect("the store").flatten().map(|entry| entry.path()).filter(|path| path.is_file());
     let path: PathBuf = files.max_by_key(|path| fs::metadata(path).map_or(0, |file| file.len())).expect("it has files");

@@ -33,6 +33,7 @@ mod records; // Kafka records that are not as they should be
 mod road; // lines that are being written arrive once, byte for byte, in order
 mod setup; // `logdrive setup`: topics are made, and what is there is left alone
 mod setup_elasticsearch; // templates, installed on demand
+mod shared; // small tasks share their records
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
 mod wire; // the packed format, read by someone else

@@ -20,6 +20,7 @@ import os
 import re
 import sys
 import unicodedata
+import zlib
 
 import lz4.frame
 
@@ -37,7 +38,7 @@ def decode(headers, value):
     if "logdrive.version" not in headers:
         raise BadRecord("no header logdrive.version")
     version = headers["logdrive.version"]
-    if version not in (b"1", b"2"):
+    if version not in (b"1", b"2", b"3"):
         raise BadRecord(f"unknown version {version!r}")
     if "logdrive.meta" not in headers:
         raise BadRecord("no header logdrive.meta")
@@ -47,11 +48,18 @@ def decode(headers, value):
         meta = json.loads(headers["logdrive.meta"].decode("utf-8"))
         segments = meta["segments"]
         sizes = [segment["bytes"] for segment in segments]
-        check_labels(meta.get("labels", {}))
+        tasks = meta["tasks"] if version == b"3" else [{"name": meta["task"], "labels": meta.get("labels", {})}]
+        if not tasks:
+            raise BadRecord("no tasks")
+        for task in tasks:
+            task["name"].encode("utf-8")
+            check_labels(task.get("labels", {}))
         for segment in segments:
             if version == b"1":
                 for name in ("charset", "format", "messages"):
                     segment.pop(name, None)
+            if version == b"3" and not 0 <= segment.get("task", 0) < len(tasks):
+                raise BadRecord("a segment of no task")
             check_segment(segment)
     except (ValueError, KeyError, TypeError, AttributeError, LookupError) as err:
         raise BadRecord(f"metadata: {err!r}") from err
@@ -59,6 +67,8 @@ def decode(headers, value):
         raise BadRecord("too many segments or too much text")
 
     text = decompress(value, sum(sizes))
+    if "crc32" in meta and meta["crc32"] != zlib.crc32(value):
+        raise BadRecord("the value was changed")
     texts, start = [], 0
     for segment, size in zip(segments, sizes):
         piece = text[start : start + size]

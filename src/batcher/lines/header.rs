@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Sender, Value, value::part_name};
 use crate::{
     batcher::{
-        frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX},
+        frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX, Task},
         meta::{SegmentJson, check_labels},
     },
     record::{Block, Labels, Messages, Part, Run},
@@ -85,6 +85,7 @@ impl Common {
     pub(super) fn write(block: &Block, value: Value, sender: &Sender, buffer: &mut Vec<u8>) -> Self {
         let origin = &block.origin;
         let segment = Segment {
+            task: 0,
             stream: origin.stream,
             path: origin.path.clone(),
             offset: 0,
@@ -226,8 +227,7 @@ impl LineJson<'_> {
         Ok(Meta {
             host: self.host.into_owned(),
             machine: self.machine.into_owned(),
-            task: self.task.into_owned(),
-            labels: self.labels,
+            tasks: vec![Task { name: self.task.into(), labels: self.labels }],
             read_at: self.read_at,
             segments: vec![segment],
         })

@@ -126,7 +126,7 @@ proptest! {
                     text.pop();
                 }
                 found.push((segment.stream.file.0, segment.offset, segment.part, text));
-                prop_assert_eq!((&*meta.host, &*meta.machine, &*meta.task), ("web-1", "4f6c1", "app"));
+                prop_assert_eq!((&*meta.host, &*meta.machine, &*meta.tasks[0].name), ("web-1", "4f6c1", "app"));
                 prop_assert_eq!(segment.path.to_str(), Some(&*format!("/var/log/{}.log", segment.stream.file.0)));
             }
         }
@@ -252,7 +252,7 @@ fn labels_stand_in_the_headers_and_in_json() {
         one.origin = Arc::new(Origin { labels: labels.clone(), ..(*one.origin).clone() });
         let batch = all(&mut batcher(style, 1000), vec![one]).remove(0);
         let (Line::Raw(meta) | Line::Json(meta, _), _) = read(&batch, 0).expect("readable");
-        assert_eq!(meta.labels, labels);
+        assert_eq!(meta.tasks[0].labels, labels);
         if style.value == Value::Json {
             let json: Json =
                 serde_json::from_slice(batch.pieces.value(&batch.pieces.each[0], &batch.buffer)).expect("JSON");
