@@ -17,7 +17,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    dead_letter::{Letter, Origin},
+    dead_letter,
     foreign::{Paths, Place},
     parcel::{Job, Parcel, Stretch},
 };
@@ -30,6 +30,7 @@ use crate::{
     document::{Builder, Built, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
+    letter::{Letter, Origin},
     metrics::{self, Counter, Histogram, list},
     record::{Budget, Part, Permit},
     splitter,
@@ -153,7 +154,7 @@ impl Maker {
     /// A record that can't be read is a letter, whole.
     fn unreadable(&mut self, record: &Record<'_>, error: &FrameError) -> Result<(), Over> {
         debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
-        self.packer.letter(Letter::for_record(record, reason_type(error), error.to_string()))
+        self.packer.letter(dead_letter::for_record(record, reason_type(error), error.to_string()))
     }
 
     /// Packs the documents of a record of ours.
@@ -280,7 +281,7 @@ impl Packer {
                 // Another of the same partition.
                 (origin.offset, origin.timestamp_ms) = (record.offset, record.timestamp_ms);
             }
-            current => *current = Some((Arc::clone(stretch), Origin::of(record))),
+            current => *current = Some((Arc::clone(stretch), dead_letter::origin(record))),
         }
         self.is_known = false;
     }
