@@ -38,8 +38,10 @@ pub fn main() -> ExitCode {
             return failure::usage(&error);
         }
     };
-    if let Command::Agent = arguments.command {
-        host::heap::share();
+    match arguments.command {
+        Command::Agent => host::heap::share(),
+        Command::Transfer => host::heap::part(),
+        _ => (),
     }
     logging::install(&arguments);
     match run(&arguments) {
