@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
     &["config"],
     &["agent", "transfer", "local", "search"],
+    &["audit"],
     &["cli"],
 ];
 
