@@ -67,12 +67,17 @@ async fn arrived(site: &Site, indices: &str, documents: usize) {
 /// Deletes the documents of some lines of a file by hand.
 async fn delete(site: &Site, indices: &str, file: &LogFile, offsets: &[u64]) {
     let name = file.path.file_name().and_then(|name| name.to_str()).expect("text");
-    let query = json!({ "query": { "bool": { "filter": [
-        { "wildcard": { "log.file.path": format!("*/{name}") } },
-        { "terms": { "log.offset": offsets } },
-    ] } } });
-    let url = format!("{}/{indices}/_delete_by_query?refresh=true", site.elasticsearch);
-    assert_eq!(post(url, &query).await["deleted"], offsets.len(), "each has one document");
+    let mut documents = index::documents(&site.elasticsearch, indices).await;
+    documents.retain(|document| {
+        document.text("log.file.path").ends_with(&format!("/{name}"))
+            && offsets.contains(&document.number("log.offset"))
+    });
+    assert_eq!(documents.len(), offsets.len(), "each has one document");
+    for index::Document { index, id, .. } in documents {
+        let url = format!("{}/{index}/_doc/{id}?refresh=true", site.elasticsearch);
+        let answer = reqwest::Client::new().delete(url).send().await.expect("the server is up");
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    }
 }
 
 /// Where the line of this number begins, and where the next one does.
