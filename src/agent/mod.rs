@@ -33,6 +33,7 @@ use self::{
     saving::Saving,
 };
 use crate::{
+    batcher,
     checkpoint::Window,
     config::Config,
     host,
@@ -73,7 +74,11 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
     let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
     let has_lines = config.agent.tasks.iter().any(|task| task.style().is_some());
-    let lines = has_lines.then(|| Producer::of_pieces(&config.kafka, receipts.clone())).transpose()?;
+    let lines = has_lines.then(|| {
+        let linger = batcher::lines::linger(config.agent.batch.age_max);
+        Producer::of_pieces(&config.kafka, linger, receipts.clone())
+    });
+    let lines = lines.transpose()?;
     let producers = Producers { packed: Arc::new(Producer::new(&config.kafka, receipts)?), lines: lines.map(Arc::new) };
     let belt = Belt::new(&config.agent, host_name, machine, producers)?;
     let wires = Wires {

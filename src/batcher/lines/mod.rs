@@ -66,6 +66,16 @@ pub struct LineBatch {
     pub permit: Permit,
 }
 
+/// What part of `batch.age_max` a set may wait here: a tenth.
+const HELD_SHARE: u32 = 10;
+
+/// For how long of `age_max` single records may wait for others behind the batcher, in a producer that gathers them into
+/// requests: together they wait as long as a packed record does.
+#[must_use]
+pub fn linger(age_max: Duration) -> Duration {
+    age_max - age_max / HELD_SHARE
+}
+
 /// Gathers the blocks of one task and partition.
 #[derive(Debug)]
 pub struct LineBatcher {
@@ -102,7 +112,14 @@ impl LineBatcher {
     #[must_use]
     pub fn new(settings: &Settings, style: Style, sender: Sender) -> Self {
         let bytes_max = settings.bytes_max.as_u64().min(TEXT_BYTES_MAX) as usize;
-        Self { bytes_max, age_max: settings.age_max, style, sender, open: None, scratch: value::Scratch::default() }
+        Self {
+            bytes_max,
+            age_max: settings.age_max / HELD_SHARE,
+            style,
+            sender,
+            open: None,
+            scratch: value::Scratch::default(),
+        }
     }
 
     /// Adds a block, whose records get `key`; returns the sets that this filled, mostly none.
@@ -111,6 +128,9 @@ impl LineBatcher {
         let mut permit = std::mem::replace(&mut block.permit, Permit::none());
         let sender = self.sender.clone();
         let form = value::Form::of(&block, self.style.value, &sender);
+        if let Some(open) = &mut self.open {
+            open.begin(key);
+        }
         let (mut full, mut taken, mut at) = (Vec::new(), 0, 0);
         each_unit(&block, |unit, end| {
             if self.open.as_ref().is_some_and(|open| open.is_full_for(end - at, self.bytes_max)) {
@@ -118,8 +138,7 @@ impl LineBatcher {
                 full.extend(self.seal());
                 taken = at;
             }
-            let open = self.open.get_or_insert_with(|| Open::new(&block, now));
-            open.begin(key);
+            let open = self.open.get_or_insert_with(|| Open::new(&block, key, now));
             for message in unit.chunk_by(|one, next| one.0 == next.0) {
                 open.add(&block, message, &form, (self.style, &sender), &mut self.scratch);
             }
@@ -170,8 +189,8 @@ impl LineBatcher {
 }
 
 impl Open {
-    fn new(block: &Block, now: Instant) -> Self {
-        Self {
+    fn new(block: &Block, key: Option<&[u8]>, now: Instant) -> Self {
+        let mut open = Self {
             since: now,
             buffer: Vec::with_capacity(block.text.len()),
             pieces: Pieces::default(),
@@ -182,7 +201,9 @@ impl Open {
             lines: 0,
             text_bytes: 0,
             permit: Permit::none(),
-        }
+        };
+        open.begin(key);
+        open
     }
 
     /// Whether `bytes` more would be too much.

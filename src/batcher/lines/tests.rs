@@ -1,17 +1,13 @@
 //! Every message of a stream is a record, whatever the sizes, and can be read back with where it stood.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytesize::ByteSize;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode};
+use super::{Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode, linger};
 use crate::{
     batcher::{
         frame::FrameError,
@@ -193,7 +189,8 @@ fn a_set_is_sealed_when_it_has_enough_text_or_records_or_is_old_and_its_permit_c
     first.permit = budget.try_take(6).expect("it is free");
     assert!(batcher.push(first, None, now).is_empty() && batcher.due(now).is_none());
     let due = batcher.due_at().expect("something waits");
-    assert_eq!(due, now + Duration::from_millis(100));
+    let age_max = Settings::default().age_max;
+    assert_eq!(due + linger(age_max), now + age_max, "with what waits in the producer, it is as old as it may get");
     let batch = [batcher.due(due).expect("it is old enough")];
     assert_eq!((values(&batch), batch[0].permit.bytes()), (vec!["short".to_owned()], 6));
     drop(batch);

@@ -62,12 +62,13 @@ impl<T: Send + Sync + 'static> Producer<T> {
         Self::start(settings, "producer", settings.producer()?, answers)
     }
 
-    /// A producer as [`Producer::new`] makes one, for [`Pieces`]: it gathers records into requests, and compresses them.
+    /// A producer as [`Producer::new`] makes one, for [`Pieces`]: it gathers records into requests, for up to `linger`, and
+    /// compresses them.
     ///
     /// # Errors
     /// As [`Producer::new`].
-    pub fn of_pieces(settings: &Settings, answers: Sender<Delivered<T>>) -> Result<Self, KafkaError> {
-        Self::start(settings, "lines-producer", settings.producer_of_pieces()?, answers)
+    pub fn of_pieces(settings: &Settings, linger: Duration, answers: Sender<Delivered<T>>) -> Result<Self, KafkaError> {
+        Self::start(settings, "lines-producer", settings.producer_of_pieces(linger)?, answers)
     }
 
     fn start(

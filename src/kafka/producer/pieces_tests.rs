@@ -30,7 +30,7 @@ impl Bench {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let settings = Settings { bootstrap_servers: cluster.bootstrap_servers(), settings, ..Settings::default() };
         let (sender, answers) = mpsc::channel(1000);
-        let producer = Producer::of_pieces(&settings, sender).expect("a producer");
+        let producer = Producer::of_pieces(&settings, Duration::from_millis(50), sender).expect("a producer");
         Self { cluster, producer, answers }
     }
 
@@ -217,7 +217,7 @@ async fn records_that_are_too_large_come_back_alone() {
 async fn dropping_a_producer_with_sets_under_way_does_not_hang() {
     let settings = Settings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..Settings::default() };
     let (sender, mut answers) = mpsc::channel(1);
-    let producer = Producer::of_pieces(&settings, sender).expect("a producer");
+    let producer = Producer::of_pieces(&settings, Duration::from_millis(50), sender).expect("a producer");
     for ticket in 0..10 {
         producer.send(set(ticket, 100, ticket % 2 == 0)).await;
     }
