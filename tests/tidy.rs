@@ -10,7 +10,7 @@ use std::{
 /// The floors, lowest first. A room imports only from floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["record", "metrics"],
-    &["splitter", "store"],
+    &["splitter", "store", "letter"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
     &["config"],
     &["agent", "transfer", "local", "search"],

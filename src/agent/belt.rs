@@ -10,19 +10,20 @@ use tracing::error;
 
 use super::{
     gather::{Gathered, Gatherer},
+    letters::{Letters, Trial},
     route::Routes,
 };
 use crate::{
     batcher::{self, Batch, Share, Split, frame::Packed, lines::Style},
     checkpoint::Keeper,
     config::{Agent, Key, KeyError, Task},
-    kafka::{Delivered, Failed, KafkaError, Outgoing, Producer},
+    kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
     metrics::{self, Counter, list},
     reader::{Event, Status},
     record::{Block, Permit, Pieces, Span, Stream, TailMark},
 };
 
-/// How often a line that no broker takes is offered again.
+/// How often a record is offered again that neither its topic nor the dead-letter topic takes.
 const REFUSED_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What comes back with a record's receipt. The halves of a batch that was split share one account, which is
@@ -33,6 +34,8 @@ pub(crate) struct Ticket {
     /// What each task has in the record.
     pub(super) shares: Vec<Share>,
     pub(super) permit: Permit,
+    /// What the answer decides, if the record was refused before.
+    pub(super) trial: Option<Box<Trial>>,
 }
 
 /// What is settled together.
@@ -86,12 +89,20 @@ pub(super) struct Belt {
     parked: VecDeque<Block>,
     /// Batches that are full or old enough, until [`Belt::ship`] sends them.
     sealed: Vec<(Bin, Gathered)>,
-    /// Records that no broker took, and when they are offered again; the budget bounds them.
-    refused: VecDeque<(Instant, Outgoing<Ticket>)>,
+    /// Records that neither their topic nor the dead-letter topic took, when they are offered again, and why; the budget
+    /// bounds them.
+    refused: VecDeque<(Instant, Outgoing<Ticket>, KafkaError)>,
+    pub(super) letters: Letters,
 }
 
 impl Belt {
-    pub(super) fn new(agent: &Agent, host: String, machine: String, producers: Producers) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        agent: &Agent,
+        host: String,
+        machine: String,
+        producers: Producers,
+        kafka: kafka::Settings,
+    ) -> anyhow::Result<Self> {
         let tasks = agent.tasks.iter().zip(agent.topics()?).map(|(task, topic)| {
             let key = task.key(&host)?;
             Ok((Arc::clone(&task.name), Lane::of(task, topic, key)))
@@ -100,6 +111,7 @@ impl Belt {
         Ok(Self {
             keeper: Keeper::default(),
             producers,
+            letters: Letters::new(agent.dead_letter_topic.as_str().into(), host.clone(), kafka),
             sender: batcher::Sender { host: host.into(), machine: machine.into() },
             settings: agent.batch.clone(),
             tasks,
@@ -111,10 +123,12 @@ impl Belt {
         })
     }
 
-    /// Why nothing that was sent was acknowledged for at least `limit`, if so.
+    /// Why nothing that was sent was acknowledged for at least `limit`, or why something is refused again and again, if
+    /// so.
     pub(super) fn silence(&self, limit: std::time::Duration) -> Option<KafkaError> {
         let lines = self.producers.lines.as_ref();
-        self.producers.packed.silence(limit).or_else(|| lines.and_then(|lines| lines.silence(limit)))
+        let silence = self.producers.packed.silence(limit).or_else(|| lines.and_then(|lines| lines.silence(limit)));
+        silence.or_else(|| self.refused.front().map(|(_, _, why)| why.clone()))
     }
 
     /// The topics that the tasks name, each once for each producer that sends to it.
@@ -196,15 +210,15 @@ impl Belt {
     /// When the next batch, or record to be offered again, is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let batches = self.gatherers.values().filter_map(Gatherer::due_at);
-        batches.chain(self.refused.front().map(|(due, _)| *due)).min()
+        batches.chain(self.refused.front().map(|(due, ..)| *due)).min()
     }
 
     /// Seals the batches that are old enough, and offers again what was refused and is due.
     pub(super) async fn seal_due(&mut self) {
         let now = Instant::now();
         self.seal_each(|gatherer| gatherer.due(now));
-        while self.refused.front().is_some_and(|(due, _)| *due <= now) {
-            if let Some((_, record)) = self.refused.pop_front() {
+        while self.refused.front().is_some_and(|(due, ..)| *due <= now) {
+            if let Some((_, record, _)) = self.refused.pop_front() {
                 self.send(record).await;
             }
         }
@@ -241,20 +255,33 @@ impl Belt {
     }
 
     /// Takes a receipt: settles what is safe, or makes a record smaller that no broker takes.
-    pub(super) async fn delivered(&mut self, delivered: Delivered<Ticket>) {
-        match delivered.result {
-            Ok(_) => self.acknowledged(delivered.ticket),
-            Err(failed) if !failed.record.pieces.is_none() => self.lines_failed(delivered.ticket, *failed).await,
-            Err(failed) => self.failed(delivered.ticket, *failed).await,
+    pub(super) async fn delivered(&mut self, mut delivered: Delivered<Ticket>) {
+        let trial = delivered.ticket.trial.take();
+        match (delivered.result, trial.map(|trial| *trial)) {
+            (Ok(_), None | Some(Trial::Alone(_))) => self.acknowledged(delivered.ticket),
+            (Ok(_), Some(Trial::Letter(refused))) => self.buried(delivered.ticket, &refused),
+            (Err(failed), Some(Trial::Letter(refused))) => self.not_buried(delivered.ticket, refused, &failed),
+            (Err(failed), Some(Trial::Alone(stood))) => self.give_up(*failed, stood, delivered.ticket).await,
+            (Err(failed), None) if failed.record.pieces.is_none() => self.failed(delivered.ticket, *failed).await,
+            (Err(failed), None) => self.lines_failed(delivered.ticket, *failed).await,
         }
     }
 
     pub(super) fn acknowledged(&mut self, ticket: Ticket) {
-        let Ticket { account, shares, permit } = ticket;
-        for Share { task, lines, text_bytes } in shares {
+        for Share { task, lines, text_bytes } in &ticket.shares {
+            if let Some(lane) = self.tasks.get_mut(task) {
+                lane.acknowledged_bytes.increment(*text_bytes);
+                lane.acknowledged_lines.increment(*lines);
+            }
+        }
+        self.settle(ticket);
+    }
+
+    /// Nothing more is to be done for what the ticket stands for.
+    pub(super) fn settle(&mut self, ticket: Ticket) {
+        let Ticket { account, shares, permit, .. } = ticket;
+        for Share { task, text_bytes, .. } in shares {
             if let Some(lane) = self.tasks.get_mut(&task) {
-                lane.acknowledged_bytes.increment(text_bytes);
-                lane.acknowledged_lines.increment(lines);
                 lane.in_flight = lane.in_flight.saturating_sub(text_bytes);
             }
         }
@@ -272,7 +299,7 @@ impl Belt {
         let Failed { error, record } = failed;
         metrics::counter(&list::PRODUCE_RETRIES, &[&record.topic, error.kind()]).increment(1);
         let packed = Packed { value: record.value, headers: record.headers };
-        let Ticket { account, shares, permit } = ticket;
+        let Ticket { account, shares, permit, trial: _ } = ticket;
         // Its spans stay with the account, which the halves share.
         let batch = Batch { packed, spans: account.spans.clone(), shares, permit };
         let lines = batch.lines();
@@ -287,7 +314,7 @@ impl Belt {
                     }
                     for half in *halves {
                         let (account, shares) = (Arc::clone(&account), half.shares);
-                        let ticket = Ticket { account, shares, permit: half.permit };
+                        let ticket = Ticket { account, shares, permit: half.permit, trial: None };
                         let half = outgoing(&record.topic, record.partition, half.packed, ticket);
                         self.send(Outgoing { key: record.key.clone(), ..half }).await;
                     }
@@ -297,15 +324,16 @@ impl Belt {
             },
             _ => batch,
         };
-        error!(error = %error, "kafka refuses a record that can't be made smaller; it is offered again every 30 s");
-        let ticket = Ticket { account, shares: whole.shares, permit: whole.permit };
-        let whole = outgoing(&record.topic, record.partition, whole.packed, ticket);
-        self.offer_later(Outgoing { key: record.key, ..whole });
+        let packed = outgoing(&record.topic, record.partition, whole.packed, ());
+        let record = Outgoing { key: record.key, ..packed };
+        let stood = self.stood(&record);
+        let ticket = Ticket { account, shares: whole.shares, permit: whole.permit, trial: None };
+        self.give_up(Failed { error, record }, stood, ticket).await;
     }
 
-    /// Offers again, in a while, what no broker takes.
-    pub(super) fn offer_later(&mut self, outgoing: Outgoing<Ticket>) {
-        self.refused.push_back((Instant::now() + REFUSED_AGAIN, outgoing));
+    /// Offers again, in a while, what no topic takes.
+    pub(super) fn offer_later(&mut self, outgoing: Outgoing<Ticket>, why: KafkaError) {
+        self.refused.push_back((Instant::now() + REFUSED_AGAIN, outgoing, why));
     }
 
     /// Sets the metrics of how each task's files stand, and how far behind it is: what was not read, and what was
@@ -343,7 +371,7 @@ impl Producers {
     }
 }
 
-pub(super) fn outgoing(topic: &Arc<str>, partition: Option<i32>, packed: Packed, ticket: Ticket) -> Outgoing<Ticket> {
+pub(super) fn outgoing<T>(topic: &Arc<str>, partition: Option<i32>, packed: Packed, ticket: T) -> Outgoing<T> {
     let (Packed { value, headers }, pieces) = (packed, Pieces::default());
     Outgoing { topic: Arc::clone(topic), partition, key: None, value, headers, pieces, ticket }
 }

@@ -72,7 +72,7 @@ impl Gathered {
         match self {
             Self::Packed(Batch { packed, spans, shares, permit }) => {
                 let account = Arc::new(Account { spans });
-                outgoing(topic, Some(partition), packed, Ticket { account, shares, permit })
+                outgoing(topic, Some(partition), packed, Ticket { account, shares, permit, trial: None })
             }
             Self::Lines(LineBatch { buffer, pieces, spans, task, lines, text_bytes, permit }) => {
                 let account = Arc::new(Account { spans });
@@ -84,7 +84,7 @@ impl Gathered {
                     value: buffer,
                     headers: Vec::new(),
                     pieces,
-                    ticket: Ticket { account, shares, permit },
+                    ticket: Ticket { account, shares, permit, trial: None },
                 }
             }
         }

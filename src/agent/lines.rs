@@ -1,11 +1,17 @@
-//! Single lines that no broker takes: a long one is cut into marked parts, any other is offered again in a while.
+//! Single lines that no broker takes together: a long one is cut into marked parts, any other is sent alone.
+//!
+//! A refusal names a request, and with it the good neighbours of what is bad. So nobody is judged in company: only a line
+//! that is refused alone becomes a dead letter.
 
 use std::{path::PathBuf, sync::Arc};
 
 use serde::Deserialize;
-use tracing::{error, warn};
+use tracing::warn;
 
-use super::belt::{Belt, Ticket};
+use super::{
+    belt::{Belt, Ticket},
+    letters::Trial,
+};
 use crate::{
     batcher::{
         Share,
@@ -13,12 +19,13 @@ use crate::{
         lines::{self, Halves, Line, Value},
     },
     kafka::{Failed, KafkaError, Outgoing},
+    letter::Stood,
     metrics::{self, list},
     record::{Piece, Pieces, Span, Stream, TailMark},
 };
 
 impl Belt {
-    /// Settles what was taken of a set of lines, and sends what was not, a record each.
+    /// Settles what was taken of a set of lines, and sends what was not, each in a request of its own.
     pub(super) async fn lines_failed(&mut self, ticket: Ticket, failed: Failed) {
         let Failed { error, record } = failed;
         metrics::counter(&list::PRODUCE_RETRIES, &[&record.topic, error.kind()]).increment(1);
@@ -46,12 +53,11 @@ impl Belt {
                     self.send(like(&record, buffer, pieces, share)).await;
                 }
                 None => {
-                    error!(
-                        %error, task = %task, file = %place.path.display(), offset = place.offset,
-                        "kafka refuses a record that can't be made smaller; it is offered again every 30 s"
-                    );
-                    let (buffer, pieces) = alone(&record, piece);
-                    self.offer_later(like(&record, buffer, pieces, share));
+                    // Whether it is this line that is refused is known only when nothing else is in its request.
+                    let (host, file) = (self.letters.host.clone(), place.path.display().to_string());
+                    let stood = Stood { host, task: task.to_string(), file, file_offset: place.offset };
+                    share.trial = Some(Box::new(Trial::Alone(stood)));
+                    self.send(alone(&record, piece, share)).await;
                 }
             }
         }
@@ -90,7 +96,7 @@ impl Ticket {
         whole.text_bytes -= text_bytes;
         let shares = vec![Share { task: Arc::clone(&whole.task), lines, text_bytes }];
         let permit = self.permit.split(value.len());
-        Ticket { account: Arc::clone(&self.account), shares, permit }
+        Ticket { account: Arc::clone(&self.account), shares, permit, trial: None }
     }
 }
 
@@ -103,29 +109,22 @@ struct Place {
     offset: u64,
 }
 
-/// The record of `piece` in a buffer of its own.
-fn alone(record: &Outgoing<()>, piece: &Piece) -> (Vec<u8>, Pieces) {
-    let mut buffer = record.pieces.value(piece, &record.value).to_vec();
-    let value = 0..buffer.len() as u32;
-    // So that no header's value begins where the record's does.
-    buffer.push(b'\n');
-    let headers = record.pieces.headers_of(piece, &record.value).map(|(name, value)| {
-        let start = buffer.len() as u32;
-        buffer.extend_from_slice(value);
-        (name, start..buffer.len() as u32)
-    });
-    let headers: Vec<_> = headers.collect();
-    let key = record.pieces.key(piece, &record.value).map_or(0..0, |key| {
-        let start = buffer.len() as u32;
-        buffer.extend_from_slice(key);
-        start..buffer.len() as u32
-    });
-    let each = vec![Piece { value, key, headers: 0..headers.len() as u32 }];
-    (buffer, Pieces { each, headers })
+/// The record of `piece` as one that is no piece, which goes to Kafka in a request of its own.
+fn alone(record: &Outgoing<()>, piece: &Piece, ticket: Ticket) -> Outgoing<Ticket> {
+    let (pieces, buffer) = (&record.pieces, &record.value);
+    Outgoing {
+        topic: Arc::clone(&record.topic),
+        partition: record.partition,
+        key: pieces.key(piece, buffer).map(<[u8]>::to_vec),
+        value: pieces.value(piece, buffer).to_vec(),
+        headers: pieces.headers_of(piece, buffer).map(|(name, value)| (name, value.to_vec())).collect(),
+        pieces: Pieces::default(),
+        ticket,
+    }
 }
 
 /// What is sent in the place of `record`, or of one of its pieces.
-fn like(record: &Outgoing<()>, value: Vec<u8>, pieces: Pieces, ticket: Ticket) -> Outgoing<Ticket> {
+fn like<T>(record: &Outgoing<()>, value: Vec<u8>, pieces: Pieces, ticket: T) -> Outgoing<T> {
     let (topic, partition) = (Arc::clone(&record.topic), record.partition);
     Outgoing { topic, partition, key: None, value, headers: Vec::new(), pieces, ticket }
 }

@@ -8,6 +8,7 @@
 mod belt;
 mod gather;
 mod known;
+mod letters;
 mod lines;
 mod outlook;
 mod rebuild;
@@ -80,7 +81,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
     });
     let lines = lines.transpose()?;
     let producers = Producers { packed: Arc::new(Producer::new(&config.kafka, receipts)?), lines: lines.map(Arc::new) };
-    let belt = Belt::new(&config.agent, host_name, machine, producers)?;
+    let belt = Belt::new(&config.agent, host_name, machine, producers, config.kafka.clone())?;
     let wires = Wires {
         reader,
         blocks,

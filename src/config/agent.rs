@@ -55,6 +55,9 @@ pub struct Agent {
     /// What is known of a file that is gone is forgotten after this long.
     #[serde(with = "duration")]
     pub forget_after: Duration,
+    /// Where a record goes, with the reason, that Kafka refuses for good: one that is too large and can't be cut, or
+    /// that is invalid to its topic. The same as `transfer.dead_letter_topic`, or `logdrive dead-letters` looks elsewhere.
+    pub dead_letter_topic: String,
     /// Where reading begins in known files when the checkpoints were lost and Kafka can't say.
     pub checkpoints_lost: StartAt,
     /// How many topics may come of the tasks' labels, by templates such as `app-{service}`; topics that are written out
@@ -207,6 +210,7 @@ impl Default for Agent {
             open_files_max: 1024,
             rate: None,
             forget_after: Duration::from_secs(7 * 24 * 3600),
+            dead_letter_topic: "logdrive-dead-letter".to_owned(),
             checkpoints_lost: StartAt::Beginning,
             topics_max: 100,
             batch: batcher::Settings::default(),

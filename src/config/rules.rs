@@ -61,6 +61,7 @@ const PERIOD_MIN: Duration = Duration::from_millis(100);
 const OPEN_FILES_MIN: usize = 16;
 
 fn agent(agent: &Agent, broken: &mut Broken) {
+    topic(&agent.dead_letter_topic, "agent.dead_letter_topic", broken);
     broken.threads("agent.lanes", agent.lanes);
     if agent.host.as_ref().is_some_and(|host| host.trim().is_empty()) {
         broken.add("agent.host", "agent.host is empty", "leave it out to use this machine's name");
@@ -114,7 +115,7 @@ fn agent(agent: &Agent, broken: &mut Broken) {
             );
         }
         task(one, &path, broken);
-        topic_of(one, &path, &mut topics, broken);
+        topic_of(one, &path, &mut topics, &agent.dead_letter_topic, broken);
         text(one, &path, agent.line_bytes_max, broken);
     }
 }
@@ -186,8 +187,15 @@ fn key(task: &Task, path: &str, broken: &mut Broken) {
 }
 
 /// The topic that a task's template makes of its labels.
-fn topic_of(task: &Task, path: &str, topics: &mut Topics, broken: &mut Broken) {
-    let Err(error) = topics.of(task, &task.labels) else { return };
+fn topic_of(task: &Task, path: &str, topics: &mut Topics, dead_letters: &str, broken: &mut Broken) {
+    let error = match topics.of(task, &task.labels) {
+        Ok(topic) if &*topic == dead_letters => {
+            let what = format!("{dead_letters:?} is the dead-letter topic as well");
+            return broken.add(&format!("{path}.topic"), what, "give the task a topic of its own");
+        }
+        Ok(_) => return,
+        Err(error) => error,
+    };
     let hint = match &error {
         TopicError::Template(TemplateError::Brace(_)) => "write a placeholder as in \"app-{service}\"".to_owned(),
         TopicError::Template(TemplateError::Unknown(_, name)) if name == "host" => {

@@ -1,17 +1,21 @@
 //! The consumer against librdkafka's mock of a cluster.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey as Api, RDKafkaRespErr as Code},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     super::{Outgoing, Producer},
-    Assignment, Consumer, Event, Membership, Record, Settings, StartFrom,
+    Assignment, Consumer, Event, KafkaError, Membership, Record, Settings, StartFrom,
 };
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -257,5 +261,109 @@ async fn errors_of_fetches_cost_no_record_and_double_none() {
         written += 10;
     }
     consumer.close().await;
+    drop(cluster);
+}
+
+/// What a role does that settles each record when it comes: it reads, commits what it read, again if that failed, and
+/// begins anew where the group says.
+struct Role {
+    consumer: Consumer,
+    seen: BTreeSet<u64>,
+    /// Where partition 0 is read on, under its present assignment.
+    next: Option<u64>,
+    /// How often a commit failed.
+    failed: usize,
+}
+
+impl Role {
+    /// Works until the group has it that it goes on at `end`.
+    async fn commit_up_to(&mut self, end: u64) {
+        let mut commit: Option<(u64, JoinHandle<Result<(), KafkaError>>)> = None;
+        loop {
+            if commit.is_none()
+                && let Some(next) = self.next
+            {
+                let (committer, offsets) = (self.consumer.committer(), vec![(Arc::from("app-1"), 0, next)]);
+                commit = Some((next, tokio::spawn(async move { committer.commit(offsets).await })));
+            }
+            let done = async {
+                match &mut commit {
+                    Some((next, commit)) => (*next, commit.await.expect("it doesn't panic")),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                (next, done) = done => {
+                    commit = None;
+                    match done {
+                        Ok(()) if next == end => return,
+                        Ok(()) => (),
+                        Err(error) => {
+                            assert_eq!(error.kind(), "commit", "{error}");
+                            self.failed += 1;
+                        }
+                    }
+                    // What came in the meantime, and at most a moment, so that the next one commits something new.
+                    if let Ok(event) = tokio::time::timeout(Duration::from_millis(20), self.consumer.next()).await {
+                        self.hear(event);
+                    }
+                }
+                event = self.consumer.next() => self.hear(event),
+                () = tokio::time::sleep(LIMIT) => panic!("nothing happens any more: read to {:?} of {end}", self.next),
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Assigned(_) | Event::Revoked(..) => self.next = None,
+            Event::Records(records) => {
+                for record in records {
+                    assert!(self.next.is_none_or(|next| next == record.offset), "{}", record.offset);
+                    self.next = Some(record.offset + 1);
+                    self.seen.insert(record.offset);
+                }
+            }
+            Event::Failed(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A commit either says that it failed, and can be made again, or is done. Some errors make the member join anew: then it
+/// reads again from the last commit. Whatever the group answers, no record is passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_is_made_again_and_no_record_is_passed_over() {
+    let (cluster, mut settings) = cluster(1);
+    // The mock waits for other members for nearly so long, each time that one joins.
+    settings.settings.insert("session.timeout.ms".to_owned(), "1500".to_owned());
+    let mut role = Role { consumer: open(&settings), seen: BTreeSet::new(), next: None, failed: 0 };
+    let mut written = 0;
+    for code in [
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+        Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+        Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+        Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Code::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE,
+        Code::RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE,
+    ] {
+        cluster.request_errors(Api::OffsetCommit, &[code; 2]);
+        write(&settings, 0, numbered(written, written + 50)).await;
+        written += 50;
+        role.commit_up_to(written as u64).await;
+        assert!(role.seen.iter().copied().eq(0..written as u64), "{code:?}: all were read");
+    }
+    assert!(role.failed > 0, "not all that a coordinator may answer is made good by librdkafka alone");
+    write(&settings, 0, numbered(written, written + 50)).await;
+    role.consumer.close().await;
+    let mut second = open(&settings);
+    let records = read(&mut second, 50).await.remove(&0).expect("of the only partition");
+    assert_eq!((records[0].offset, records.len()), (written as u64, 50), "the last commit is there");
+    second.close().await;
     drop(cluster);
 }

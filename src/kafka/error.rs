@@ -153,8 +153,10 @@ impl KafkaError {
             Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
                 Self::TooLarge { topic, bytes }
             }
-            Code::InvalidRecord | Code::InvalidTimestamp | Code::UnsupportedForMessageFormat => {
-                Self::Refused { topic, why }
+            Code::InvalidRecord => Self::Refused { topic, why },
+            // It is the clock's fault and not the record's: when it is sent again it gets another time.
+            Code::InvalidTimestamp => {
+                Self::NotNow { topic, why: format!("{why}; compare this host's clock with the brokers'") }
             }
             _ if is_unknown_topic(code) => Self::UnknownTopic { topic },
             _ if is_unauthorized(code) => Self::Unauthorized { what: format!("the topic {topic:?}"), why },
@@ -272,6 +274,8 @@ mod tests {
             Code::PurgeQueue,
             Code::Fatal,
             Code::PolicyViolation,
+            Code::InvalidTimestamp,
+            Code::UnsupportedForMessageFormat,
             Code::MessageTimedOut,
         ] {
             assert!(!of(later).is_final(), "{later:?}");

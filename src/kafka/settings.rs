@@ -12,10 +12,10 @@ use crate::record::Secret;
 ///
 /// `settings` takes anything of librdkafka's by its own name (security, timeouts, buffers), for producers and
 /// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
-/// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own
-/// (`batch.num.messages = 1`), single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to
-/// nine tenths of `agent.batch.age_max` (`linger.ms`); and a consumer fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in answers of at most
-/// 16 MiB (`fetch.max.bytes`).
+/// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own, always;
+/// single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to nine tenths of
+/// `agent.batch.age_max` (`linger.ms`); and a consumer fetches at most 16 MiB ahead (`queued.max.messages.kbytes`) in
+/// answers of at most 16 MiB (`fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -128,14 +128,12 @@ const DEFAULTS: &[(&str, &str)] =
 
 /// What a producer gets, unless the user says otherwise.
 ///
-/// `batch.num.messages = 1`: a refusal is then about one record, never about its neighbours too.
 /// `message.max.bytes`: the brokers' limit decides, not the client's.
 /// `linger.ms`: a record that is a batch by itself never waits for it. But while five requests of a partition are under
 /// way, librdkafka's thread looks after a record that has waited so long without pause, until an answer comes
 /// (`rd_kafka_toppar_producer_serve` of 2.12.1): a third of an agent's CPU time at full speed.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("linger.ms", "60000"),
-    ("batch.num.messages", "1"),
     ("message.max.bytes", "67108864"),
     ("compression.type", "none"),
     ("queue.buffering.max.kbytes", "65536"),
@@ -165,6 +163,10 @@ const PIECES_DEFAULTS: &[(&str, &str)] = &[
 /// What a producer gets, whatever the user says.
 const PRODUCER_FIXED: &[(&str, &str)] =
     &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", "0"), ("retries", "2147483647")];
+
+/// What a producer of single requests gets, besides: a refusal is then about one record, never about its neighbours too.
+/// Only this makes a refusal for good a verdict.
+const ALONE: (&str, &str) = ("batch.num.messages", "1");
 
 /// What a consumer gets, unless the user says otherwise. With these it fetches at most about 16 MiB ahead, and
 /// at most one answer of 16 MiB more for each broker is on its way, however far it is behind.
@@ -201,9 +203,11 @@ impl Settings {
         self.config(&[], &[], &self.access()?)
     }
 
-    /// The configuration of a producer.
+    /// The configuration of a producer whose records are each a request of their own.
     pub(super) fn producer(&self) -> Result<ClientConfig, KafkaError> {
-        self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)
+        let mut config = self.config(PRODUCER_DEFAULTS, PRODUCER_FIXED, &self.access()?)?;
+        config.set(ALONE.0, ALONE.1);
+        Ok(config)
     }
 
     /// The configuration of a producer of many small records, which wait up to `linger` for others, unless the user says

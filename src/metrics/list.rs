@@ -61,6 +61,8 @@ metrics! {
     KAFKA_BROKER_RETRIES = Metric::counter("logdrive_kafka_broker_retries_total", &["client", "broker"], "Requests that were sent again to the broker.");
     KAFKA_BROKER_FAULTS = Metric::counter("logdrive_kafka_broker_faults_total", &["client", "broker", "kind"], "Requests and answers that failed, by kind: send, receive, timeout.");
 
+    DEAD_LETTERED_LINES = Metric::counter("logdrive_dead_lettered_lines_total", &["task"], "Lines that Kafka refused for good, and that lie in the dead-letter topic instead.");
+
     // From Kafka.
     CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.");
     CONSUMED_BYTES = Metric::counter("logdrive_consumed_bytes_total", &["topic"], "Bytes of Kafka record values read.");

@@ -29,7 +29,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    dead_letter::{DeadLetters, Letter},
+    dead_letter::{self, DeadLetters},
     parcel::{Parcel, Stretch},
     retry::Road,
     stopped::{Name, Stopped},
@@ -312,7 +312,7 @@ impl Delivery {
                     kept.push(item);
                 }
                 Outcome::Refused(reason) | Outcome::Raced(reason) => {
-                    let letter = Letter::for_document(parcel, item, *reason);
+                    let letter = dead_letter::for_document(parcel, item, *reason);
                     parcel.letters.push(letter);
                 }
                 Outcome::Again(reason) => {

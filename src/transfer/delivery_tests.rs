@@ -15,12 +15,10 @@ use super::{Delivery, Parcel, Stopped, Stretch};
 use crate::{
     elastic::{self, Client, Flavor, Server, bulk},
     kafka::{self, AssignmentId},
+    letter::Origin,
     metrics::Health,
     record::{Budget, Span},
-    transfer::{
-        dead_letter::{DeadLetters, Origin},
-        returns::Returns,
-    },
+    transfer::{dead_letter::DeadLetters, returns::Returns},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);

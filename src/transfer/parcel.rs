@@ -5,13 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use super::{
-    dead_letter::{Letter, Origin},
-    retry::Backoff,
-};
+use super::retry::Backoff;
 use crate::{
     elastic::bulk::Body,
     kafka::{AssignmentId, Record},
+    letter::{Letter, Origin},
     record::{Permit, Span},
 };
 

@@ -17,7 +17,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    dead_letter::{Letter, Origin},
+    dead_letter,
     foreign::Place,
     parcel::{Job, Parcel, Stretch},
 };
@@ -30,6 +30,7 @@ use crate::{
     document::{Builder, Built, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
+    letter::{Letter, Origin},
     metrics::{self, Counter, Histogram, list},
     record::{Budget, Part, Permit},
     splitter,
@@ -107,7 +108,7 @@ impl Worker {
 
     /// Packs the documents of one record.
     fn record(&mut self, stretch: &Arc<Stretch>, mut record: Record) -> Result<(), Over> {
-        self.packer.begin(stretch, Origin::of(&record));
+        self.packer.begin(stretch, dead_letter::origin(&record));
         let Some(value) = record.value.take() else {
             // A tombstone: there is no line in it.
             self.packer.skipped.increment(1);
@@ -129,7 +130,7 @@ impl Worker {
             Err(error) => {
                 debug!(topic = %record.topic, partition = record.partition, offset = record.offset, %error, "unreadable");
                 record.value = Some(value);
-                self.packer.letter(Letter::for_record(record, reason_type(&error), error.to_string()))
+                self.packer.letter(dead_letter::for_record(record, reason_type(&error), error.to_string()))
             }
         };
         if text.capacity() <= TEXT_BYTES_KEPT {

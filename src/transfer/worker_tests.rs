@@ -231,7 +231,7 @@ async fn a_record_that_can_not_be_read_is_a_dead_letter_and_its_neighbours_are_n
     assert_eq!(parcel.body.len(), 2);
     let reasons: Vec<_> = parcel.letters.iter().map(|letter| (letter.origin.offset, &*letter.reason_type)).collect();
     assert_eq!(reasons, [(2, "record_text"), (3, "record_version"), (4, "record_meta")]);
-    let super::super::dead_letter::Content::Record { value, headers, .. } = &parcel.letters[0].content else {
+    let crate::letter::Content::Record { value, headers, .. } = &parcel.letters[0].content else {
         panic!("a record's letter has the record")
     };
     assert_eq!((Some(value), headers), (kept.value.as_ref(), &kept.headers));

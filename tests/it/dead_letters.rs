@@ -55,7 +55,7 @@ async fn one_bad_document_among_ten_thousand_is_dead_lettered_with_its_reason_an
 }
 
 /// What `logdrive dead-letters` prints, and its exit code.
-fn dead_letters(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn dead_letters(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
     let output = site.command("dead-letters").args(arguments).output().expect("the program was built");
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())

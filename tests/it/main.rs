@@ -21,6 +21,7 @@ mod kafka_compression; // every codec that Kafka has
 mod kafka_group; // as whom, and from where, the transfer reads
 mod kafka_keys; // which key records have, and which partition a key
 mod kafka_lines; // a record for each line
+mod kafka_refusals; // what Kafka refuses for good is a dead letter, alone
 mod kafka_security; // TLS, certificates, users, tokens, and each of them wrong
 mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments

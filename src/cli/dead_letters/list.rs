@@ -8,8 +8,9 @@ use super::List;
 use crate::{
     cli::table,
     config::Config,
+    letter::{Position, Summary},
     search::terminal::{safe_json, visible},
-    transfer::dead_letter::{Position, Shelf, Summary},
+    transfer::dead_letter::Shelf,
 };
 
 /// One line of `--json`.

@@ -13,8 +13,9 @@ use super::failure::Usage;
 use crate::{
     config::Config,
     kafka::KafkaError,
+    letter::Position,
     store::{self, End},
-    transfer::dead_letter::{self, Filter, Position, Shelf},
+    transfer::dead_letter::{self, Filter, Shelf},
 };
 
 /// `logdrive dead-letters`.

@@ -12,8 +12,9 @@ use crate::{
         service,
     },
     config::Config,
+    letter::{Kind, Position, Summary},
     search::terminal::visible,
-    transfer::dead_letter::{self, Fate, Filter, Kind, Position, Summary},
+    transfer::dead_letter::{self, Fate, Filter},
 };
 
 /// So many are replayed in one run.

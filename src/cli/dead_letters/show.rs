@@ -10,9 +10,11 @@ use bytesize::ByteSize;
 
 use super::json::pretty;
 use crate::{
+    batcher::frame::{self, VERSION_HEADER},
     config::Config,
+    letter::{Held, Position, Summary, Whole},
     search::terminal::{safe_json, visible},
-    transfer::dead_letter::{self, Held, Position, Summary, Whole},
+    transfer::dead_letter,
 };
 
 /// So much of what is no text is shown.
@@ -57,11 +59,22 @@ fn write(position: Position, letter: &Whole, out: &mut impl Write) -> anyhow::Re
                 let value = value.as_deref().map_or_else(|| "-".to_owned(), &text);
                 writeln!(out, "{:<12}{} = {value}", "header", visible(name))?;
             }
+            if let Some(lines) = unpacked(headers, value) {
+                return Ok(writeln!(out, "value, unpacked\n{}", text(&lines))?);
+            }
             let shown = if value.len() > SHOWN { ", its beginning" } else { "" };
             writeln!(out, "value, {}{shown}\n{}", ByteSize(value.len() as u64), text(value))?;
         }
     }
     Ok(())
+}
+
+/// The lines of a packed record of ours.
+fn unpacked(headers: &[(String, Option<Vec<u8>>)], value: &[u8]) -> Option<Vec<u8>> {
+    let header = |name: &str| headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref());
+    let mut lines = Vec::new();
+    header(VERSION_HEADER)?;
+    frame::decode(header, value, &mut lines).ok().map(|_| lines)
 }
 
 fn members(position: Position, summary: &Summary) -> Vec<(&'static str, String)> {

@@ -78,8 +78,9 @@ fn named(config: &Config) -> Result<Vec<String>, TopicError> {
     let tasks = config.agent.topics()?;
     let transferred = config.transfer.topics.iter().map(String::as_str).filter(|topic| !topic.starts_with('^'));
     let letters = (!config.transfer.topics.is_empty()).then_some(config.transfer.dead_letter_topic.as_str());
+    let refused = (!config.agent.tasks.is_empty()).then_some(config.agent.dead_letter_topic.as_str());
     let mut named: Vec<String> = Vec::new();
-    for topic in tasks.iter().map(|topic| &**topic).chain(transferred).chain(letters) {
+    for topic in tasks.iter().map(|topic| &**topic).chain(transferred).chain(letters).chain(refused) {
         if !named.iter().any(|known| known == topic) {
             named.push(topic.to_owned());
         }
@@ -183,6 +184,8 @@ mod tests {
     const BOTH: &str = "
         [transfer]
         topics = ['nginx', '^app-', 'other']
+        dead_letter_topic = 'dead'
+        [agent]
         dead_letter_topic = 'dead'
         [[agent.tasks]]
         name = 'a'

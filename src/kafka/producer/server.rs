@@ -26,6 +26,9 @@ use crate::{
 
 /// How long one turn of the thread lasts that serves reports, at most.
 const TURN: Duration = Duration::from_millis(100);
+/// How long it lasts while something waits to be sent again, which happens between turns: a turn takes all of its time,
+/// whatever is reported in it.
+const SHORT_TURN: Duration = Duration::from_millis(10);
 /// How long the thread rests when nothing is under way, at most; a record that is sent wakes it.
 const REST: Duration = Duration::from_secs(1);
 /// The most bytes that may wait in [`Held`](super::held::Held) before senders wait; what librdkafka had under way may
@@ -83,7 +86,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
                 std::thread::park_timeout(REST);
                 client.poll(Duration::ZERO);
             } else {
-                client.poll(TURN);
+                client.poll(if self.desk.restless.load(Ordering::Acquire) { SHORT_TURN } else { TURN });
             }
             if let Some((_, why)) = client.client().fatal_error() {
                 self.rebuild(client, &why);

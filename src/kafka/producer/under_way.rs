@@ -135,9 +135,11 @@ impl<T: Send + Sync + 'static> Desk<T> {
             return Produced::Answered(Delivered { ticket: outgoing.ticket, result: Ok(placed) });
         }
         refused.sort_unstable_by_key(|(index, _)| *index);
-        // Sent again together, as long as that may help one of them.
+        // Sent again together, as long as that may help one of them. To have shared a request with what is refused for
+        // good is no reason of its own: with that there, it would never end.
         let is_final = |code: Code| KafkaError::of_record(code, &outgoing.topic, 0).is_final();
-        let code = refused.iter().map(|(_, code)| *code).find(|code| !is_final(*code)).unwrap_or(refused[0].1);
+        let codes = || refused.iter().map(|(_, code)| *code).filter(|code| *code != Code::InvalidDifferentRecord);
+        let code = codes().find(|code| !is_final(*code)).or_else(|| codes().next()).unwrap_or(refused[0].1);
         let mut left = refused.into_iter().map(|(index, _)| index).peekable();
         let mut index = 0;
         outgoing.pieces.each.retain(|_| {

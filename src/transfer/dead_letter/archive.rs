@@ -11,8 +11,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Kind, Position, Summary};
-use crate::kafka::{self, KafkaError, Past, Reach, Settings};
+use crate::{
+    kafka::{self, KafkaError, Past, Reach, Settings},
+    letter::{Kind, Position, Summary},
+};
 
 /// How far back a topic is looked through.
 const REACH: Reach = Reach { records_max: 5_000_000, bytes_max: 16 << 30 };

@@ -13,8 +13,7 @@ use serde::Serialize;
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 use super::{
-    Position, Summary, VERSION, Whole, archive, key_of,
-    reading::{Content, Kind},
+    archive,
     writer::{Mail, Post},
 };
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
         self,
         bulk::{Body, Outcome, Sender},
     },
+    letter::{Held as Content, Kind, Position, Summary, VERSION, Whole, key_of},
     transfer::retry::Backoff,
 };
 
@@ -79,14 +79,20 @@ struct Sent {
     key: Vec<u8>,
 }
 
-struct Replay<F> {
-    sender: Sender,
+struct Replay<'a, F> {
+    config: &'a Config,
+    /// There from the first document on: whoever only sends records back needs no store.
+    store: Option<Store>,
     post: Post,
     topic: Arc<str>,
-    body: Body,
-    /// One for each item of the body.
+    /// One for each item of the store's body.
     sent: Vec<Sent>,
     tell: F,
+}
+
+struct Store {
+    sender: Sender,
+    body: Body,
 }
 
 /// Replays the letters at these positions, and tells what became of each.
@@ -95,12 +101,8 @@ struct Replay<F> {
 /// If Kafka or the store can't be reached. Letters whose fate was not told then stay as they are.
 pub async fn replay(config: &Config, positions: BTreeSet<Position>, tell: impl FnMut(Position, Fate)) -> Result<()> {
     let topic: Arc<str> = config.transfer.dead_letter_topic.as_str().into();
-    let client = elastic::Client::new(&config.elasticsearch)?;
-    let server = client.server().await.context("the store can't be asked who it is")?;
-    let is_data_stream = matches!(config.transfer.target(), Target::DataStream(_));
-    let sender = Sender::new(client, &server, &config.elasticsearch, is_data_stream);
-    let (body, post) = (sender.body(), Post::open(&config.kafka)?);
-    let mut replay = Replay { sender, post, topic: Arc::clone(&topic), body, sent: Vec::new(), tell };
+    let post = Post::open(&config.kafka)?;
+    let mut replay = Replay { config, store: None, post, topic: Arc::clone(&topic), sent: Vec::new(), tell };
 
     let (found, mut letters) = mpsc::channel(AHEAD);
     let (kafka, wanted) = (config.kafka.clone(), positions.clone());
@@ -123,7 +125,7 @@ pub async fn replay(config: &Config, positions: BTreeSet<Position>, tell: impl F
     Ok(())
 }
 
-impl<F: FnMut(Position, Fate)> Replay<F> {
+impl<F: FnMut(Position, Fate)> Replay<'_, F> {
     async fn take(&mut self, position: Position, letter: Whole) -> Result<()> {
         let Whole { summary, content } = letter;
         match content {
@@ -134,9 +136,11 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
                     (self.tell)(position, Fate::Refused("the letter names no index".to_owned()));
                     return Ok(());
                 };
-                self.push(index, summary.id.as_deref(), &json);
+                let body = self.body().await?;
+                push(body, index, summary.id.as_deref(), &json);
+                let is_full = body.is_full();
                 self.sent.push(Sent { position, key: key(&summary) });
-                if self.body.is_full() {
+                if is_full {
                     self.deliver().await?;
                 }
             }
@@ -145,19 +149,22 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
         Ok(())
     }
 
-    fn push(&mut self, index: &str, id: Option<&str>, json: &str) {
-        // In JSON a line break is only ever space between tokens; in a bulk body it ends the document.
-        let line = |byte: u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte };
-        let id = id.filter(|id| !id.is_empty());
-        self.body.push(index, id, |out| out.extend(json.bytes().map(line)));
+    /// What documents are gathered in.
+    async fn body(&mut self) -> Result<&mut Body> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open(self.config).await?,
+        };
+        Ok(&mut self.store.insert(store).body)
     }
 
     /// Sends the documents that wait, for as long as it takes, within limits.
     async fn deliver(&mut self) -> Result<()> {
+        let Some(Store { sender, mut body }) = self.store.take() else { return Ok(()) };
         let (mut backoff, mut tries) = (Backoff::default(), 0);
-        while !self.body.is_empty() {
+        while !body.is_empty() {
             tries += 1;
-            let outcomes = match self.sender.send(&mut self.body).await {
+            let outcomes = match sender.send(&mut body).await {
                 Ok(outcomes) => outcomes,
                 Err(failed) if tries < TRIES => {
                     tokio::time::sleep(backoff.next(failed.retry_after)).await;
@@ -171,10 +178,11 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
             if !left.is_empty() {
                 tokio::time::sleep(backoff.next(None)).await;
             }
-            self.body.retain(|item| left.binary_search(&item).is_ok());
+            body.retain(|item| left.binary_search(&item).is_ok());
             self.sent = left.iter().map(|item| self.sent[*item].clone()).collect();
         }
-        self.body = self.sender.body();
+        let body = sender.body();
+        self.store = Some(Store { sender, body });
         Ok(())
     }
 
@@ -228,7 +236,7 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
         }
         let headers = headers.into_iter().filter_map(|(name, value)| Some((known(&name)?, value?))).collect();
         let topic: Arc<str> = summary.topic.as_str().into();
-        let partition = Some(summary.partition);
+        let partition = summary.partition;
         let mail = Mail { topic: &topic, partition, key, headers, value };
         match timeout(KAFKA_LIMIT, self.post.send(mail)).await {
             Ok(Ok(())) => {
@@ -245,6 +253,24 @@ impl<F: FnMut(Position, Fate)> Replay<F> {
             }
         }
     }
+}
+
+impl Store {
+    async fn open(config: &Config) -> Result<Self> {
+        let client = elastic::Client::new(&config.elasticsearch)?;
+        let server = client.server().await.context("the store can't be asked who it is")?;
+        let is_data_stream = matches!(config.transfer.target(), Target::DataStream(_));
+        let sender = Sender::new(client, &server, &config.elasticsearch, is_data_stream);
+        let body = sender.body();
+        Ok(Self { sender, body })
+    }
+}
+
+fn push(body: &mut Body, index: &str, id: Option<&str>, json: &str) {
+    // In JSON a line break is only ever space between tokens; in a bulk body it ends the document.
+    let line = |byte: u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte };
+    let id = id.filter(|id| !id.is_empty());
+    body.push(index, id, |out| out.extend(json.bytes().map(line)));
 }
 
 /// The key that the letter was written with.

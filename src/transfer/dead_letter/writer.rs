@@ -13,9 +13,9 @@ use tokio::sync::{
 };
 use tracing::{debug, info, warn};
 
-use super::Letter;
 use crate::{
     kafka::{self, Delivered, Failed, Intent, KafkaError, NewTopic, Outgoing, Producer, Settings},
+    letter::Letter,
     metrics::{self, list},
 };
 

@@ -14,6 +14,8 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
+use super::services;
+
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A record as it lies in a partition.
@@ -42,6 +44,17 @@ pub async fn create_held_by(servers: &str, topic: &str, partitions: i32, brokers
 pub async fn create_limited(servers: &str, topic: &str, partitions: i32, bytes: usize) {
     let (wanted, bytes) = (NewTopic::new(topic, partitions, TopicReplication::Fixed(1)), bytes.to_string());
     make(servers, wanted.set("max.message.bytes", &bytes)).await;
+}
+
+/// Makes a topic of one partition that keeps the newest record of each key, and takes none without a key.
+pub async fn create_compacted(servers: &str, topic: &str) {
+    make(servers, NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact")).await;
+}
+
+/// Changes a setting of a topic.
+pub fn alter(servers: &str, topic: &str, setting: &str) {
+    let whom = ["ConfigCommand", "--bootstrap-server", servers, "--entity-type", "topics", "--entity-name", topic];
+    services::run("kafka/kafka-cli.sh", &[&whom[..], &["--alter", "--add-config", setting]].concat(), &[]);
 }
 
 async fn make(servers: &str, wanted: NewTopic<'_>) {

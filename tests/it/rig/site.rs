@@ -66,6 +66,7 @@ impl Site {
         self.set("transfer.group", self.name.clone());
         self.set("transfer.index", format!("{}-%Y.%m.%d", self.name));
         self.set("transfer.dead_letter_topic", self.dead_letters.clone());
+        self.set("agent.dead_letter_topic", self.dead_letters.clone());
         let mut task = toml::Table::new();
         task.insert("name".to_owned(), "test".into());
         task.insert("paths".to_owned(), vec![self.logs().join("*.log").display().to_string()].into());

@@ -68,10 +68,10 @@ pub struct Summary {
     pub topic: String,
     /// The partition of that record.
     #[serde(default)]
-    pub partition: i32,
-    /// The offset of that record.
-    #[serde(default)]
-    pub offset: u64,
+    pub partition: Option<i32>,
+    /// The offset of that record; none if Kafka refused it, so that it never was in the topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// That record's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp_ms: Option<i64>,
@@ -98,7 +98,7 @@ pub struct Summary {
     pub cut: bool,
     /// Which letter was replayed, if this says so.
     #[serde(default, rename = "letter", skip_serializing)]
-    pub(super) replayed: Option<Position>,
+    pub replayed: Option<Position>,
 }
 
 impl Summary {
@@ -110,10 +110,13 @@ impl Summary {
             .then_some(summary)
     }
 
-    /// The record that it comes from.
+    /// The record that it comes from, or, of one that Kafka refused, the place in the file.
     #[must_use]
     pub fn origin(&self) -> String {
-        super::place(&self.topic, self.partition, self.offset)
+        match (self.partition, self.offset) {
+            (Some(partition), Some(offset)) => super::place(&self.topic, partition, offset),
+            _ => format!("{}:{}", self.file.as_deref().unwrap_or("?"), self.file_offset.unwrap_or(0)),
+        }
     }
 }
 
@@ -193,7 +196,7 @@ impl Rest<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Content, Kind, Position, Summary, Whole};
-    use crate::transfer::dead_letter::{Content as Written, Letter, Origin};
+    use crate::letter::{Content as Written, Letter, Origin};
 
     fn letter(content: Written) -> Letter {
         let origin = Origin { topic: "app".into(), partition: 3, offset: 42, timestamp_ms: Some(7) };

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(super) struct Provenance<'a> {
     #[serde(borrow, rename(deserialize = "host.name"), skip_serializing_if = "Option::is_none")]
-    host: Option<Cow<'a, str>>,
+    pub(super) host: Option<Cow<'a, str>>,
     #[serde(borrow, rename(deserialize = "logdrive.task"), skip_serializing_if = "Option::is_none")]
-    task: Option<Cow<'a, str>>,
+    pub(super) task: Option<Cow<'a, str>>,
     #[serde(borrow, rename(deserialize = "log.file.path"), skip_serializing_if = "Option::is_none")]
-    file: Option<Cow<'a, str>>,
+    pub(super) file: Option<Cow<'a, str>>,
     #[serde(rename(deserialize = "log.offset"), skip_serializing_if = "Option::is_none")]
-    file_offset: Option<u64>,
+    pub(super) file_offset: Option<u64>,
 }
 
 impl<'a> Provenance<'a> {
