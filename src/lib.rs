@@ -27,12 +27,10 @@ pub mod config;
 
 // Floor 4: roles, which join stations.
 pub mod agent;
+pub mod audit;
 pub mod local;
 pub mod search;
 pub mod transfer;
 
-// Floor 5: a role that reads what another one wrote.
-pub mod audit;
-
-// Floor 6: the command line.
+// Floor 5: the command line.
 pub mod cli;

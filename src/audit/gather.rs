@@ -63,12 +63,19 @@ pub(super) async fn gather(
         }
         bounds.push(found);
     }
+    let mut dead_letters = vec![&config.transfer.dead_letter_topic, &config.agent.dead_letter_topic];
+    dead_letters.dedup();
     block_in_place(|| {
-        gathered.letters.read(&config.kafka, &config.transfer.dead_letter_topic, question.since, progress)?;
-        gathered.letters.settle();
+        for topic in dead_letters {
+            gathered.letters.read(&config.kafka, topic, question.since, progress)?;
+        }
+        let refused = gathered.letters.settle();
         let all = bounds.iter().flatten().map(|known| u64::try_from(known.until - known.from).unwrap_or(0)).sum();
         for (topic, bounds) in bounds.iter().enumerate() {
             gathered.read(config, question, (topic, bounds), all, progress)?;
+        }
+        for told in refused.into_iter().filter(|told| question.wants(&told.task)) {
+            gathered.trails.take(told, Fate::Dead, None).map_err(|_| too_much())?;
         }
         Ok::<(), AuditError>(())
     })?;

@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use super::{AuditError, Progress};
 use crate::{
+    batcher::outline::{Told, outline},
     document::Id,
     kafka::{self, KafkaError, Past},
+    letter::{Held, Kind, Position, Summary, Whole},
     record::{FileId, Stream},
-    transfer::dead_letter::{Held, Kind, Position, Summary, Whole},
 };
 
 /// The most letters that are kept.
@@ -40,6 +41,8 @@ enum About {
     Unknown,
     /// A record: its topic, partition and offset.
     Record(String, i32, i64),
+    /// A record that never was in its topic, since Kafka refused it.
+    Refused(Vec<Told>),
 }
 
 /// The letters.
@@ -104,30 +107,34 @@ impl Letters {
         let Some(value) = &past.value else { return };
         let letter = Position { partition: past.partition, offset: past.offset };
         let Some(Whole { summary, content }) = Whole::read(value) else {
-            if let Some(replayed) = replayed(value) {
+            if let Some(Summary { replayed: Some(replayed), .. }) = Summary::read(value) {
                 self.open.remove(&(self.topics, replayed));
             }
             return;
         };
         let about = match (summary.kind, content) {
-            (Kind::Record, _) => i64::try_from(summary.offset)
-                .ok()
-                .map(|offset| About::Record(summary.topic.clone(), summary.partition, offset)),
+            (Kind::Record, content) => of_record(summary, content),
             (_, Held::Document(json)) => stood(&json).map(|(stream, at)| About::Line(stream, at, reason(&summary))),
             _ => summary.id.as_deref().and_then(Id::parse).map(|id| About::Document(id, reason(&summary))),
         };
         self.open.insert((self.topics, letter), about.unwrap_or(About::Unknown));
     }
 
-    /// Ends the reading of letters; from now on those of records can be asked for.
-    pub(super) fn settle(&mut self) {
+    /// Ends the reading of letters; gives what is told of by records that Kafka refused.
+    pub(super) fn settle(&mut self) -> Vec<Told> {
+        let mut refused = Vec::new();
         self.open.retain(|_, about| match about {
             About::Record(topic, partition, offset) => {
                 self.whole.insert((std::mem::take(topic), *partition, *offset));
                 false
             }
+            About::Refused(told) => {
+                refused.append(told);
+                false
+            }
             _ => true,
         });
+        refused
     }
 
     /// Ends the reading of records, of which these streams came.
@@ -138,7 +145,7 @@ impl Letters {
                 About::Document(id, reason) => {
                     streams.clone().find(|stream| id.is_of(*stream)).map(|stream| ((stream, id.offset()), reason))
                 }
-                About::Unknown | About::Record(..) => None,
+                About::Unknown | About::Record(..) | About::Refused(_) => None,
             };
             match line {
                 Some((line, reason)) => drop(self.lines.insert(line, Note { letter, reason })),
@@ -158,15 +165,14 @@ impl Letters {
     }
 }
 
-/// Which letter was replayed, if a record says that.
-fn replayed(value: &[u8]) -> Option<Position> {
-    #[derive(Deserialize)]
-    struct Replayed {
-        kind: Kind,
-        letter: Position,
+/// What a letter is about that is of a record.
+fn of_record(summary: Summary, content: Held) -> Option<About> {
+    if let (Some(partition), Some(offset)) = (summary.partition, summary.offset) {
+        return Some(About::Record(summary.topic, partition, i64::try_from(offset).ok()?));
     }
-    let replayed: Replayed = serde_json::from_slice(value).ok()?;
-    (replayed.kind == Kind::Replayed).then_some(replayed.letter)
+    let Held::Record { headers, value, .. } = content else { return None };
+    let header = |name: &str| headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref());
+    outline(header, &value, &mut Vec::new()).ok().flatten().map(About::Refused)
 }
 
 /// Where the line of a document stood, as the document says.
@@ -219,7 +225,7 @@ mod tests {
         let replayed = r#""kind":"replayed","letter":{"partition":0,"offset":1},"outcome":"created""#;
         let pasts = [document(10), document(20), cut, unknown.to_owned(), record.to_owned(), replayed.to_owned()];
         pasts.iter().zip(0..).for_each(|(rest, offset)| letters.take(&past(offset, rest)));
-        letters.settle();
+        assert_eq!(letters.settle(), []);
         assert!(letters.has_record("app", 1, 7) && !letters.has_record("app", 0, 7));
         let other = Stream { file: FileId(1), generation: 0 };
         letters.place([other, STREAM].into_iter());
