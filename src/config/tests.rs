@@ -131,7 +131,7 @@ fn every_rule_that_is_broken_is_told_with_what_to_do() {
         ("[agent]\nin_flight_bytes_max = \"4GiB\"", "2:23: agent.in_flight_bytes_max is 4.0 GiB, more than 4.0 GiB"),
         (
             "[agent]\nbatch = { bytes_max = \"40MiB\" }",
-            "2:23: agent.batch.bytes_max is 40.0 MiB, more than agent.in_flight_bytes_max, 32.0 MiB",
+            "2:23: agent.batch.bytes_max is 40.0 MiB, more than agent.in_flight_bytes_max, 24.0 MiB",
         ),
         ("[agent]\nrescan = \"1ms\"", "2:10: agent.rescan is less than 100ms"),
         ("[transfer]\nworkers = 0", "2:11: transfer.workers is 0"),
