@@ -27,6 +27,7 @@ pub mod config;
 
 // Floor 4: roles, which join stations.
 pub mod agent;
+pub mod audit;
 pub mod local;
 pub mod search;
 pub mod transfer;

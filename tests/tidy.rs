@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["splitter", "store", "letter"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
     &["config"],
-    &["agent", "transfer", "local", "search"],
+    &["agent", "transfer", "local", "search", "audit"],
     &["cli"],
 ];
 

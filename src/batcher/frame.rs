@@ -228,6 +228,25 @@ pub fn decode<'a>(
     text: &mut Vec<u8>,
 ) -> Result<Meta, FrameError> {
     text.clear();
+    let (meta, crc32, bytes) = described(headers)?;
+    decompress(value, bytes as usize, text)?;
+    check(value, crc32)?;
+    for (index, (segment, piece)) in meta.segments_of(text).enumerate() {
+        agree(segment, piece).map_err(|why| FrameError::Segment { index, why })?;
+    }
+    Ok(meta)
+}
+
+/// Reads what the headers of a record say of its text, and nothing of the text.
+///
+/// # Errors
+/// If the record is not in the packed format, or its headers are damaged or say more than they may.
+pub fn describe<'a>(headers: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Meta, FrameError> {
+    Ok(described(headers)?.0)
+}
+
+/// What the headers say, with the checksum of the value, and how many bytes of text there are.
+fn described<'a>(headers: impl Fn(&str) -> Option<&'a [u8]>) -> Result<(Meta, Option<u32>, u64), FrameError> {
     let written = headers(VERSION_HEADER).ok_or(FrameError::Missing(VERSION_HEADER))?;
     let Some(version) = VERSIONS.into_iter().find(|version| written == version.to_string().as_bytes()) else {
         let shown: String = String::from_utf8_lossy(written).chars().take(20).collect();
@@ -237,12 +256,7 @@ pub fn decode<'a>(
     limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;
     let (meta, crc32) = meta::read(json, version)?;
     let bytes = bytes_of(&meta.segments)?;
-    decompress(value, bytes as usize, text)?;
-    check(value, crc32)?;
-    for (index, (segment, piece)) in meta.segments_of(text).enumerate() {
-        agree(segment, piece).map_err(|why| FrameError::Segment { index, why })?;
-    }
-    Ok(meta)
+    Ok((meta, crc32, bytes))
 }
 
 /// Compares the value with what the headers say of it, if they do. It comes behind the decompressor, which tells more

@@ -11,6 +11,7 @@ mod encoder;
 pub mod frame;
 pub mod lines;
 mod meta;
+pub mod outline;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use super::{dead_letters::DeadLetters, setup::Setup};
+use super::{audit::Audit, dead_letters::DeadLetters, setup::Setup};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -81,6 +81,8 @@ Examples:
 
 They are those of `logdrive agent` with the same configuration. Looking at them works while it runs.")]
     Checkpoints(Checkpoints),
+    /// Prove that what was sent is in the store, once, and list what is not
+    Audit(Audit),
     /// See what could not be indexed, and send it again
     DeadLetters(DeadLetters),
 }

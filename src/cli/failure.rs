@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 const CONFIGURATION: u8 = 78;
 const USAGE: u8 = 2;
 const FAILED: u8 = 1;
+const UNDONE: u8 = 2;
 
 /// What was typed makes no sense, and clap could not know.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,16 @@ pub(super) struct Usage(pub(super) String);
 #[derive(Debug, thiserror::Error)]
 #[error("told already")]
 pub(super) struct Told;
+
+/// What was asked for could not be done, in a command that has another meaning for the exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Undone(pub(super) String);
+
+/// The same, and everything was already said.
+#[derive(Debug, thiserror::Error)]
+#[error("told already")]
+pub(super) struct Unsure;
 
 /// The exit code of what clap answered: help and version are no failures.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
@@ -33,7 +44,7 @@ pub(super) fn tell(error: &anyhow::Error, format: LogFormat) -> ExitCode {
         // Whoever read our output has had enough, as `head` does: nothing failed.
         return ExitCode::SUCCESS;
     }
-    if !error.is::<Told>() {
+    if !error.is::<Told>() && !error.is::<Unsure>() {
         match format {
             LogFormat::Text => eprintln!("error: {error:#}"),
             LogFormat::Json => error!(error = format!("{error:#}"), "failed"),
@@ -46,6 +57,7 @@ fn code(error: &anyhow::Error) -> u8 {
     match error {
         _ if error.is::<ConfigError>() => CONFIGURATION,
         _ if error.is::<Usage>() => USAGE,
+        _ if error.is::<Undone>() || error.is::<Unsure>() => UNDONE,
         _ => FAILED,
     }
 }
@@ -58,7 +70,7 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use anyhow::anyhow;
 
-    use super::{Usage, code};
+    use super::{Undone, Usage, code};
     use crate::config::Config;
 
     #[test]
@@ -68,5 +80,6 @@ mod tests {
         assert_eq!(code(&missing.into()), 78);
         assert_eq!(code(&Usage("no".to_owned()).into()), 2);
         assert_eq!(code(&anyhow!("no")), 1);
+        assert_eq!(code(&Undone("no".to_owned()).into()), 2);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! One file a subcommand. Every long-running one is a [`service`]: it serves metrics and health, drains on the first
 //! signal and ends at once on the second. The room promises that every failure is told in words, with what to do
-//! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration.
+//! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration; one that means more says so.
 
 mod arguments;
+mod audit;
 mod check;
 mod checkpoints;
 mod dead_letters;
@@ -66,6 +67,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
+        Command::Audit(asked) => audit::run(&config, asked),
         Command::Setup(asked) => setup::run(&config, asked),
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),

@@ -74,6 +74,24 @@ impl Id {
         Prefix::of(stream).id(offset, line)
     }
 
+    /// Reads an id's text; none if it is not one of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// Whether it is of a line of `stream`, as far as the 80 bits tell that an id has of it.
+    #[must_use]
+    pub fn is_of(&self, stream: Stream) -> bool {
+        self.0[..10] == Prefix::of(stream).0
+    }
+
+    /// Where the line began in its stream, in bytes.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.0[10..16].iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte))
+    }
+
     /// The id's text: letters, digits, `-` and `_`.
     #[must_use]
     pub fn text(&self) -> [u8; Self::TEXT_BYTES] {
@@ -124,6 +142,15 @@ mod tests {
         assert_eq!(id.len(), Id::TEXT_BYTES);
         assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
         assert_eq!(id, "rpBvSALG619jPgECAwQFBgzqabI1");
+    }
+
+    #[test]
+    fn an_id_tells_its_stream_and_offset() {
+        let id = Id::of(STREAM, 0x0102_0304_0506, b"a line");
+        assert_eq!(Id::parse(&id.to_string()), Some(id));
+        assert_eq!((id.offset(), id.is_of(STREAM)), (0x0102_0304_0506, true));
+        assert!(!id.is_of(Stream { generation: 2, ..STREAM }));
+        assert_eq!((Id::parse("a"), Id::parse("!")), (None, None));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod client;
 mod credentials;
 mod error;
 mod lower;
+pub mod places;
 pub mod search;
 mod server;
 mod settings;

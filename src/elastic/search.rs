@@ -11,7 +11,7 @@ use super::{
 use crate::store::{self, Bucket, Cursor, Found, Histogram, Hit, Page, Query, Store, StoreError, Total};
 
 /// The most hits that a server gives in one answer, by its own default.
-const HITS_MAX: usize = 10_000;
+pub(super) const HITS_MAX: usize = 10_000;
 /// Hits are counted exactly up to here.
 const TOTAL_MAX: usize = 10_000;
 /// Servers sort by the millisecond, which holds any year; in nanoseconds, one document from the year 9999 would fail
@@ -21,7 +21,7 @@ const NS_A_MS: i64 = 1_000_000;
 const SEARCH_LIMIT: &str = "20s";
 
 /// What the server or the way to it did, as whoever asks a store needs to know it.
-fn store_error(error: ElasticError) -> StoreError {
+pub(super) fn store_error(error: ElasticError) -> StoreError {
     if error.is_temporary() { StoreError::Away(error.to_string()) } else { StoreError::Failed(error.to_string()) }
 }
 
@@ -203,7 +203,7 @@ fn fill(histogram: &mut Histogram, answer: &Value) {
 }
 
 /// Why the answer may be incomplete.
-fn partial(answer: &Value) -> Option<String> {
+pub(super) fn partial(answer: &Value) -> Option<String> {
     let shards = &answer["_shards"];
     let (failed, total) = (shards["failed"].as_u64().unwrap_or_default(), shards["total"].as_u64().unwrap_or_default());
     if failed > 0 {
@@ -213,7 +213,7 @@ fn partial(answer: &Value) -> Option<String> {
     (answer["timed_out"] == true).then(|| format!("the search was stopped after {SEARCH_LIMIT}"))
 }
 
-fn strange(wanted: &str, answer: &Value) -> StoreError {
+pub(super) fn strange(wanted: &str, answer: &Value) -> StoreError {
     let mut text = answer.to_string();
     if let Some((cut, _)) = text.char_indices().nth(200) {
         text.truncate(cut);

@@ -119,15 +119,9 @@ pub fn within(
     for (partition, range) in ranges.iter().filter(|(partition, _)| partitions.contains(partition)) {
         let marks = reader.client.fetch_watermarks(topic, *partition, LIMIT);
         let (low, high) = marks.map_err(|error| reader.error(&error))?;
-        let (mut lower, upper) = (range.start.max(low), range.end.min(high));
-        while lower < upper && going.is_continue() {
-            let next = (lower + WINDOW_MAX).min(upper);
-            reader.window(*partition, lower, next, &mut |past| {
-                if going.is_continue() {
-                    going = show(past);
-                }
-            })?;
-            lower = next;
+        let (lower, upper) = (range.start.max(low), range.end.min(high));
+        if lower < upper && going.is_continue() {
+            going = reader.window(*partition, lower, upper, &mut show)?;
         }
     }
     Ok(())
@@ -149,11 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
-        let metadata = self.client.fetch_metadata(Some(self.topic), LIMIT).map_err(|error| self.error(&error))?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
-        let known = topic.filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-        let known = known.ok_or_else(|| KafkaError::UnknownTopic { topic: self.topic.to_owned() })?;
-        Ok(known.partitions().iter().map(|partition| partition.id()).collect())
+        partitions_of(&self.client, self.topic, self.servers)
     }
 
     fn backwards(&self, partition: i32, reach: Reach, show: &mut impl FnMut(Past)) -> Result<Extent, KafkaError> {
@@ -162,10 +152,11 @@ impl<'a> Reader<'a> {
         let (mut read, mut step) = (Extent::default(), WINDOW_FIRST);
         while upper > low && read.records < reach.records_max && read.bytes < reach.bytes_max {
             let lower = (upper - step).max(low);
-            self.window(partition, lower, upper, &mut |past| {
+            let _ = self.window(partition, lower, upper, &mut |past| {
                 read.records += 1;
                 read.bytes += past.value.as_ref().map_or(0, Vec::len) as u64;
                 show(past);
+                ControlFlow::Continue(())
             })?;
             upper = lower;
             step = (step * 4).min(window_max(&read));
@@ -174,8 +165,15 @@ impl<'a> Reader<'a> {
         Ok(read)
     }
 
-    /// Shows the records from `lower` up to and without `upper`; offsets between them may be missing.
-    fn window(&self, partition: i32, lower: i64, upper: i64, show: &mut impl FnMut(Past)) -> Result<(), KafkaError> {
+    /// Shows the records from `lower` up to and without `upper`, until `show` wants no more; offsets between them may be
+    /// missing.
+    fn window(
+        &self,
+        partition: i32,
+        lower: i64,
+        upper: i64,
+        show: &mut impl FnMut(Past) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, KafkaError> {
         let mut list = TopicPartitionList::with_capacity(1);
         let assigned = list.add_partition_offset(self.topic, partition, Offset::Offset(lower));
         assigned.and_then(|()| self.client.assign(&list)).map_err(|error| self.error(&error))?;
@@ -184,14 +182,14 @@ impl<'a> Reader<'a> {
             match self.client.poll(TURN) {
                 Some(Ok(message)) => {
                     heard = Instant::now();
-                    if message.offset() < upper {
-                        show(past(&message));
+                    if message.offset() < upper && show(past(&message)).is_break() {
+                        return Ok(ControlFlow::Break(()));
                     }
                     if message.offset() + 1 >= upper {
-                        return Ok(());
+                        return Ok(ControlFlow::Continue(()));
                     }
                 }
-                Some(Err(ClientError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(ClientError::PartitionEOF(_))) => return Ok(ControlFlow::Continue(())),
                 Some(Err(error)) if is_final(&error) => return Err(self.error(&error)),
                 Some(Err(_)) | None if heard.elapsed() < LIMIT => (),
                 Some(Err(error)) => return Err(self.error(&error)),
@@ -201,19 +199,35 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, error: &ClientError) -> KafkaError {
-        match error.rdkafka_error_code() {
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
-                KafkaError::UnknownTopic { topic: self.topic.to_owned() }
-            }
-            Some(code) if is_refusal(code) => {
-                KafkaError::Unauthorized { what: format!("topic {:?}", self.topic), why: code.to_string() }
-            }
-            _ => self.away(error.to_string()),
-        }
+        told(error, self.topic, self.servers)
     }
 
     fn away(&self, why: String) -> KafkaError {
         KafkaError::Away { servers: self.servers.to_owned(), why }
+    }
+}
+
+/// The partitions of a topic, in their order.
+pub(super) fn partitions_of(client: &BaseConsumer<Bearer>, topic: &str, servers: &str) -> Result<Vec<i32>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), LIMIT).map_err(|error| told(&error, topic, servers))?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let known = found.filter(|found| found.error().is_none() && !found.partitions().is_empty());
+    let known = known.ok_or_else(|| KafkaError::UnknownTopic { topic: topic.to_owned() })?;
+    let mut partitions: Vec<i32> = known.partitions().iter().map(|partition| partition.id()).collect();
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
+/// What the brokers at `servers` said of `topic`, in our words.
+pub(super) fn told(error: &ClientError, topic: &str, servers: &str) -> KafkaError {
+    match error.rdkafka_error_code() {
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
+            KafkaError::UnknownTopic { topic: topic.to_owned() }
+        }
+        Some(code) if is_refusal(code) => {
+            KafkaError::Unauthorized { what: format!("topic {topic:?}"), why: code.to_string() }
+        }
+        _ => KafkaError::Away { servers: servers.to_owned(), why: error.to_string() },
     }
 }
 

@@ -16,6 +16,7 @@ mod access;
 mod admin;
 mod anew;
 mod aside;
+mod bounds;
 mod consumer;
 mod error;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod voice;
 
 pub use access::Mechanism;
 pub use admin::{Intent, NewTopic, create, settings_of};
+pub use bounds::{Bounds, bounds};
 pub use consumer::{Committer, Consumer, Event, Membership};
 pub use error::KafkaError;
 pub use history::{Extent, Past, Reach, newest, within};

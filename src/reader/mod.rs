@@ -48,7 +48,7 @@ use tracing::info;
 
 pub use identity::seed;
 pub use multiline::{Multiline, MultilineError, Preset};
-pub use pattern::{PatternError, check_pattern, count_matches};
+pub use pattern::{Pattern, PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
 

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 /// One pattern of a task.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub struct Pattern {
     matcher: GlobMatcher,
     /// The directory below which everything that matches lies; it has no wildcard in it.
     pub(super) base: PathBuf,
@@ -28,7 +28,10 @@ pub struct PatternError {
 
 impl Pattern {
     /// Reads a pattern. A path that exists as it is written means itself, whatever characters are in it.
-    pub(super) fn parse(text: &str) -> Result<Self, PatternError> {
+    ///
+    /// # Errors
+    /// If it is none; the error says why.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         let fault = |reason: String| PatternError { pattern: text.to_owned(), reason };
         if text.is_empty() {
             return Err(fault("it is empty; write a path such as /var/log/*.log".to_owned()));
@@ -47,7 +50,8 @@ impl Pattern {
     }
 
     /// Whether the pattern means `path`, which is absolute.
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
         self.matcher.is_match(path)
     }
 

@@ -3,6 +3,7 @@
 
 mod rig;
 
+mod audit; // what was sent is in the store, or it is listed
 mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
 mod elastic_kinds; // new fields with values of all kinds, and names that clash

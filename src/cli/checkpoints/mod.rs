@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config, asked: &Checkpoints) -> anyhow::Result<()> {
 }
 
 /// All checkpoints: from the store, or, while an agent has it open, from the agent. Says from where.
-fn read(config: &Config) -> anyhow::Result<Vec<Checkpoint>> {
+pub(super) fn read(config: &Config) -> anyhow::Result<Vec<Checkpoint>> {
     match Store::open_existing(&config.data_dir) {
         Ok(store) => {
             eprintln!("from the store in {}", config.data_dir.display());
