@@ -177,10 +177,10 @@ const ALONE: (&str, &str) = ("batch.num.messages", "1");
 /// `fetch.queue.backoff.ms`: so long it does not look whether there is room again (its default is a second, and then
 /// workers that take 8 MiB in less have nothing to do).
 ///
-/// Assignment is eager: all partitions are settled and given up before any is given out, the order of events that
-/// is easiest to be sure of.
+/// Assignment is cooperative: who joins or leaves takes from the others only the partitions that move, and each of them
+/// is settled and committed before it goes, while the others are read on.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    ("partition.assignment.strategy", "roundrobin"),
+    ("partition.assignment.strategy", "cooperative-sticky"),
     ("queued.max.messages.kbytes", "8192"),
     ("queued.min.messages", "10000"),
     ("fetch.queue.backoff.ms", "20"),

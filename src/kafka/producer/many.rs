@@ -1,4 +1,5 @@
-//! Many records into librdkafka with one call, without a copy. Besides `headers.rs`, the one place of the room with `unsafe` code.
+//! Many records into librdkafka with one call, without a copy. Besides `headers.rs`, the one place of the room with
+//! `unsafe` code.
 //!
 //! The `rdkafka` crate hands over one record a call and has librdkafka copy it. Here a set of records goes in with
 //! `rd_kafka_produce_batch`, or, since that takes no headers, with one `rd_kafka_produceva` each; either way librdkafka
