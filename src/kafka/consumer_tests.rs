@@ -158,7 +158,9 @@ impl Heard {
             }
             // Nothing is committed here, so who gets a partition begins with it.
             Event::Assigned(list) => self.0.extend(list.iter().map(|assignment| (assignment.partition, 0))),
-            Event::Revoked(list, _) => list.iter().for_each(|gone| drop(self.0.remove(&gone.partition))),
+            Event::Revoked(list, _) => {
+                self.0.retain(|partition, _| list.iter().all(|gone| gone.partition != *partition))
+            }
             Event::Failed(error) => panic!("{error}"),
         }
     }
