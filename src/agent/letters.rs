@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use super::belt::{Belt, Ticket};
 use crate::{
     batcher::{Share, frame},
-    kafka::{self, Failed, Intent, NewTopic, Outgoing},
+    kafka::{self, Failed, Outgoing},
     letter::{Refusal, Stood},
     metrics::{self, list},
     record::Pieces,
@@ -100,14 +100,10 @@ impl Belt {
     /// Where the first line of a packed record stood.
     pub(super) fn stood(&self, record: &Outgoing<()>) -> Stood {
         let header = |name: &str| record.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| &value[..]);
-        let meta = frame::decode(header, &record.value, &mut Vec::new()).ok();
+        let meta = frame::describe(header).ok();
         let first = meta.as_ref().and_then(|meta| {
             let first = meta.segments.first()?;
-            Some((
-                meta.tasks.get(first.task as usize)?.name.to_string(),
-                first.path.display().to_string(),
-                first.offset,
-            ))
+            Some((meta.task(first).name.to_string(), first.path.display().to_string(), first.offset))
         });
         let (task, file, file_offset) = first.unwrap_or_default();
         Stood { host: self.letters.host.clone(), task, file, file_offset }
@@ -125,13 +121,8 @@ impl Letters {
         if std::mem::replace(&mut self.is_seen_to, true) {
             return;
         }
-        let (settings, name) = (self.kafka.clone(), self.topic.to_string());
-        tokio::spawn(async move {
-            let wanted = NewTopic { name, partitions: -1, replication: -1, settings: Vec::new() };
-            if let Err(error) = kafka::create(&settings, &wanted, Intent::Make).await {
-                warn!(%error, topic = wanted.name, "the dead-letter topic could not be created");
-            }
-        });
+        let (settings, topic) = (self.kafka.clone(), Arc::clone(&self.topic));
+        tokio::spawn(async move { kafka::see_to(&settings, &topic, "the dead-letter topic").await });
     }
 
     /// Says in the log that something is a dead letter now, unless it said so a moment ago.

@@ -124,7 +124,7 @@ fn alone(record: &Outgoing<()>, piece: &Piece, ticket: Ticket) -> Outgoing<Ticke
 }
 
 /// What is sent in the place of `record`, or of one of its pieces.
-fn like<T>(record: &Outgoing<()>, value: Vec<u8>, pieces: Pieces, ticket: T) -> Outgoing<T> {
+fn like(record: &Outgoing<()>, value: Vec<u8>, pieces: Pieces, ticket: Ticket) -> Outgoing<Ticket> {
     let (topic, partition) = (Arc::clone(&record.topic), record.partition);
     Outgoing { topic, partition, key: None, value, headers: Vec::new(), pieces, ticket }
 }

@@ -113,7 +113,7 @@ impl Letters {
             return;
         };
         let about = match (summary.kind, content) {
-            (Kind::Record, content) => of_record(summary, content),
+            (Kind::Record, content) => of_record(summary, &content),
             (_, Held::Document(json)) => stood(&json).map(|(stream, at)| About::Line(stream, at, reason(&summary))),
             _ => summary.id.as_deref().and_then(Id::parse).map(|id| About::Document(id, reason(&summary))),
         };
@@ -166,13 +166,12 @@ impl Letters {
 }
 
 /// What a letter is about that is of a record.
-fn of_record(summary: Summary, content: Held) -> Option<About> {
+fn of_record(summary: Summary, content: &Held) -> Option<About> {
     if let (Some(partition), Some(offset)) = (summary.partition, summary.offset) {
         return Some(About::Record(summary.topic, partition, i64::try_from(offset).ok()?));
     }
-    let Held::Record { headers, value, .. } = content else { return None };
-    let header = |name: &str| headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref());
-    outline(header, &value, &mut Vec::new()).ok().flatten().map(About::Refused)
+    let Held::Record { value, .. } = content else { return None };
+    outline(|name| content.header(name), value, &mut Vec::new()).ok().flatten().map(About::Refused)
 }
 
 /// Where the line of a document stood, as the document says.

@@ -192,17 +192,14 @@ impl Batcher {
     /// or into a new one if there is none.
     fn room(&self, block: &Block, offset: u64, messages: &Messages) -> usize {
         let Some(open) = &self.open else { return self.bytes_max.saturating_sub(segment_bytes(block, messages)) };
-        let used = open.text_bytes + open.table_bytes;
-        if open.task(block).is_none() && open.segments.len() < SEGMENTS_MAX {
-            return self.bytes_max.saturating_sub(used + task_bytes(block) + segment_bytes(block, messages));
-        }
-        match open.continued_by(block, offset) {
-            Some(last) => self.bytes_max.saturating_sub(used + continued_bytes(last, messages)),
-            None if open.segments.len() < SEGMENTS_MAX => {
-                self.bytes_max.saturating_sub(used + segment_bytes(block, messages))
-            }
-            None => 0,
-        }
+        let task = open.task(block);
+        let said = match task.and_then(|task| open.continued_by(block, offset, task)) {
+            Some(last) => continued_bytes(last, messages),
+            None if open.segments.len() >= SEGMENTS_MAX => return 0,
+            None if task.is_none() => task_bytes(block) + segment_bytes(block, messages),
+            None => segment_bytes(block, messages),
+        };
+        self.bytes_max.saturating_sub(open.text_bytes + open.table_bytes + said)
     }
 
     /// Adds a piece of `block` to the batch that is being gathered.
@@ -222,12 +219,10 @@ impl Batcher {
             table_bytes: 0,
             permit: Permit::none(),
         });
-        let share = open.share(block);
-        share.lines += u64::from(lines);
-        share.text_bytes += bytes as u64;
+        let task = open.add_share(block, lines, bytes);
         open.encoder.write(text);
         let offset = block.offset + at as u64;
-        open.add_segment(block, offset, piece);
+        open.add_segment(block, offset, task, piece);
         let span = Span {
             source: block.origin.stream,
             start: offset,
@@ -274,8 +269,8 @@ impl Open {
         self.tasks.iter().rposition(|task| task.name == origin.task && task.labels == origin.labels)
     }
 
-    /// The share of the task of `block`, which is there from now on.
-    fn share(&mut self, block: &Block) -> &mut Share {
+    /// Adds to the share of the task of `block`, which is there from now on; which it is.
+    fn add_share(&mut self, block: &Block, lines: u32, bytes: usize) -> usize {
         let place = self.task(block).unwrap_or_else(|| {
             let (name, labels) = (Arc::clone(&block.origin.task), block.origin.labels.clone());
             self.table_bytes += if self.tasks.is_empty() { 0 } else { task_bytes(block) };
@@ -283,28 +278,31 @@ impl Open {
             self.tasks.push(Task { name, labels });
             self.tasks.len() - 1
         });
-        &mut self.shares[place]
+        let share = &mut self.shares[place];
+        share.lines += u64::from(lines);
+        share.text_bytes += bytes as u64;
+        place
     }
 
-    /// The last segment, if `block`, from `offset` on, continues it.
-    fn continued_by(&self, block: &Block, offset: u64) -> Option<&Segment> {
+    /// The last segment, if `block`, which is of `task`, continues it from `offset` on.
+    fn continued_by(&self, block: &Block, offset: u64, task: usize) -> Option<&Segment> {
         self.segments.last().filter(|last| {
             last.part == Part::Whole
                 && block.part == Part::Whole
                 && last.stream == block.origin.stream
                 && last.path == block.origin.path
                 && last.form == block.origin.form
-                && self.task(block) == Some(last.task as usize)
+                && last.task as usize == task
                 && last.offset + last.bytes == offset
         })
     }
 
-    /// Adds a piece of `block`, which begins at `offset`, to the last segment, or as a segment of its own.
-    fn add_segment(&mut self, block: &Block, offset: u64, piece: Piece) {
+    /// Adds a piece of `block`, which is of `task` and begins at `offset`, to the last segment, or as a segment of its own.
+    fn add_segment(&mut self, block: &Block, offset: u64, task: usize, piece: Piece) {
         let Piece { bytes, lines, messages, .. } = piece;
         let bytes = bytes as u64;
         self.table_bytes += messages.runs().map(meta::run_bytes_max).sum::<usize>();
-        match self.continued_by(block, offset).map(|last| continued_bytes(last, &messages)) {
+        match self.continued_by(block, offset, task).map(|last| continued_bytes(last, &messages)) {
             Some(table_bytes) => {
                 self.table_bytes += table_bytes;
                 if let Some(last) = self.segments.last_mut() {
@@ -317,8 +315,7 @@ impl Open {
                 let origin = &block.origin;
                 self.table_bytes += segment_bytes(block, &messages);
                 let (stream, path, form) = (origin.stream, origin.path.clone(), origin.form);
-                // It has its share already.
-                let task = self.task(block).unwrap_or_default() as u32;
+                let task = task as u32;
                 self.segments.push(Segment {
                     task,
                     stream,

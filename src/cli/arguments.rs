@@ -3,8 +3,10 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use jiff::{Timestamp, Zoned};
 
-use super::{audit::Audit, dead_letters::DeadLetters, setup::Setup};
+use super::{audit::Audit, dead_letters::DeadLetters, failure::Usage, setup::Setup};
+use crate::store::{self, End};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -239,6 +241,13 @@ impl Arguments {
             if excludes && !option { format!("!{}", &text[1..]).into() } else { word }
         }))
     }
+}
+
+/// The time that the option `--name` has the text `text` for.
+pub(super) fn time(name: &str, text: &str, end: End) -> Result<Timestamp, Usage> {
+    let hint = "write 15m, 2d, today, 14:30, 2026-11-20 or 2026-11-20T14:30";
+    let time = store::parse_time(text, end, &Zoned::now());
+    time.ok_or_else(|| Usage(format!("--{name} {text} is not a time\nhint: {hint}")))
 }
 
 /// How log lines are written.

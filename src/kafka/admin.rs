@@ -8,6 +8,8 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
+use tracing::{info, warn};
+
 use super::{KafkaError, Settings, describe, settings};
 
 /// How long the brokers have to answer.
@@ -78,6 +80,17 @@ pub async fn settings_of(settings: &Settings, topic: &str) -> Result<BTreeMap<St
 }
 
 /// Stands in for [`create`] where a token lets us in: rdkafka's client for administration never asks for one.
+/// Sees to it that a topic is there, made with the brokers' defaults if it wasn't, and says in the log what came of it;
+/// `what` is what the topic is for people, such as "the dead-letter topic".
+pub async fn see_to(settings: &Settings, topic: &str, what: &str) {
+    let wanted = NewTopic { name: topic.to_owned(), partitions: -1, replication: -1, settings: Vec::new() };
+    match create(settings, &wanted, Intent::Make).await {
+        Ok(false) => (),
+        Ok(true) => info!(topic, "{what} was created"),
+        Err(error) => warn!(%error, topic, "{what} could not be created"),
+    }
+}
+
 async fn is_there(settings: &Settings, wanted: &NewTopic) -> Result<(), KafkaError> {
     if describe(settings).await?.iter().any(|known| known.name == wanted.name) {
         return Ok(());

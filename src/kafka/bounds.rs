@@ -1,24 +1,12 @@
 //! From where to where a topic's partitions go: what they hold, what of it is of a time, and how far a group is.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use rdkafka::{
-    Offset, TopicPartitionList,
-    config::FromClientConfigAndContext,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError as ClientError,
-};
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError as ClientError};
 
 use super::{
     KafkaError, Settings,
-    history::{partitions_of, told},
-    settings,
-    token::{Bearer, Tokens},
+    history::{LIMIT, client, partitions_of, told},
 };
-
-/// How long the brokers may say nothing.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A partition's offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +39,7 @@ pub fn bounds(
 ) -> Result<Vec<Bounds>, KafkaError> {
     let mut config = settings.history()?;
     config.set("group.id", group);
-    let bearer = Bearer(Tokens::of(settings));
-    let client: BaseConsumer<Bearer> =
-        BaseConsumer::from_config_and_context(&config, bearer).map_err(settings::refused)?;
-    // A token is asked for by an event.
-    drop(client.poll(Duration::ZERO));
+    let client = client(settings, &config)?;
     let told = |error: ClientError| told(&error, topic, &settings.bootstrap_servers);
     let partitions = partitions_of(&client, topic, &settings.bootstrap_servers)?;
     let list = |offset: Offset| {

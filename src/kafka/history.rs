@@ -9,7 +9,7 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError as ClientError,
@@ -32,7 +32,7 @@ const WINDOW_RECORDS_MAX: i64 = 65_536;
 const WINDOW_BYTES: u64 = 8 << 20;
 
 /// How long the brokers may say nothing.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// How long one poll waits.
 const TURN: Duration = Duration::from_millis(200);
 
@@ -135,11 +135,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn of(settings: &'a Settings, topic: &'a str) -> Result<Self, KafkaError> {
-        let bearer = Bearer(Tokens::of(settings));
-        let client = BaseConsumer::from_config_and_context(&settings.history()?, bearer).map_err(settings::refused)?;
-        // A token is asked for by an event.
-        drop(client.poll(Duration::ZERO));
-        Ok(Self { client, topic, servers: &settings.bootstrap_servers })
+        Ok(Self { client: client(settings, &settings.history()?)?, topic, servers: &settings.bootstrap_servers })
     }
 
     fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
@@ -205,6 +201,15 @@ impl<'a> Reader<'a> {
     fn away(&self, why: String) -> KafkaError {
         KafkaError::Away { servers: self.servers.to_owned(), why }
     }
+}
+
+/// A client that joins no group.
+pub(super) fn client(settings: &Settings, config: &ClientConfig) -> Result<BaseConsumer<Bearer>, KafkaError> {
+    let bearer = Bearer(Tokens::of(settings));
+    let client: BaseConsumer<_> = BaseConsumer::from_config_and_context(config, bearer).map_err(settings::refused)?;
+    // A token is asked for by an event.
+    drop(client.poll(Duration::ZERO));
+    Ok(client)
 }
 
 /// The partitions of a topic, in their order.

@@ -38,7 +38,7 @@ mod vitals;
 mod voice;
 
 pub use access::Mechanism;
-pub use admin::{Intent, NewTopic, create, settings_of};
+pub use admin::{Intent, NewTopic, create, see_to, settings_of};
 pub use bounds::{Bounds, bounds};
 pub use consumer::{Committer, Consumer, Event, Membership};
 pub use error::KafkaError;

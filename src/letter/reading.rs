@@ -147,6 +147,15 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The value of a record's first header called `name`.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let Self::Record { headers, .. } = self else { return None };
+        headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+    }
+}
+
 /// What [`Summary`] leaves out.
 #[derive(Deserialize)]
 struct Rest<'a> {

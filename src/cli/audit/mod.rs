@@ -7,11 +7,8 @@ mod progress;
 
 use std::io::{self, BufWriter, Write};
 
-use clap::Args;
-use jiff::{Timestamp, Zoned};
-
 use super::{
-    checkpoints,
+    arguments, checkpoints,
     failure::{Told, Undone, Unsure, Usage},
     service, stores,
 };
@@ -20,8 +17,9 @@ use crate::{
     config::Config,
     reader::Pattern,
     record::Checkpoint,
-    store::{self, End},
+    store::End,
 };
+use clap::Args;
 
 /// `logdrive audit`.
 #[derive(Args, Debug)]
@@ -100,10 +98,7 @@ fn ended(report: &Report) -> anyhow::Result<()> {
 
 fn question(config: &Config, asked: &Audit) -> anyhow::Result<Question> {
     let time = |name: &str, text: &Option<String>, end| {
-        let Some(text) = text else { return Ok(None) };
-        let time: Option<Timestamp> = store::parse_time(text, end, &Zoned::now());
-        let hint = "write 15m, 2d, today, 14:30, 2026-11-20 or 2026-11-20T14:30";
-        time.map(Some).ok_or_else(|| Usage(format!("--{name} {text} is not a time\nhint: {hint}")))
+        text.as_deref().map(|text| arguments::time(name, text, end)).transpose()
     };
     let files = asked.file.iter().map(|text| Pattern::parse(text).map_err(|error| Usage(error.to_string())));
     Ok(Question {

@@ -5,16 +5,14 @@ mod list;
 mod replay;
 mod show;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use jiff::{Timestamp, Zoned};
 
-use super::failure::Usage;
+use super::arguments;
 use crate::{
     config::Config,
     kafka::KafkaError,
     letter::Position,
-    store::{self, End},
+    store::End,
     transfer::dead_letter::{self, Filter, Shelf},
 };
 
@@ -124,7 +122,7 @@ impl Which {
     }
 
     fn filter(&self, replayed: bool) -> anyhow::Result<Filter> {
-        let since = self.since.as_deref().map(since).transpose()?;
+        let since = self.since.as_deref().map(|text| arguments::time("since", text, End::Since)).transpose()?;
         Ok(Filter { since, task: self.task.clone(), reason: self.reason.clone(), replayed })
     }
 }
@@ -148,13 +146,6 @@ fn look(config: &Config, filter: &Filter, limit: usize) -> anyhow::Result<Shelf>
         }
         looked => Ok(looked?),
     }
-}
-
-fn since(text: &str) -> anyhow::Result<Timestamp> {
-    store::parse_time(text, End::Since, &Zoned::now()).ok_or_else(|| {
-        let hint = "write 15m, 2d, today, 14:30, 2026-11-20 or 2026-11-20T14:30";
-        anyhow!(Usage(format!("--since {text} is not a time\nhint: {hint}")))
-    })
 }
 
 /// The most letters that are kept at once.

@@ -59,7 +59,7 @@ fn write(position: Position, letter: &Whole, out: &mut impl Write) -> anyhow::Re
                 let value = value.as_deref().map_or_else(|| "-".to_owned(), &text);
                 writeln!(out, "{:<12}{} = {value}", "header", visible(name))?;
             }
-            if let Some(lines) = unpacked(headers, value) {
+            if let Some(lines) = unpacked(&letter.content, value) {
                 return Ok(writeln!(out, "value, unpacked\n{}", text(&lines))?);
             }
             let shown = if value.len() > SHOWN { ", its beginning" } else { "" };
@@ -70,11 +70,10 @@ fn write(position: Position, letter: &Whole, out: &mut impl Write) -> anyhow::Re
 }
 
 /// The lines of a packed record of ours.
-fn unpacked(headers: &[(String, Option<Vec<u8>>)], value: &[u8]) -> Option<Vec<u8>> {
-    let header = |name: &str| headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref());
+fn unpacked(record: &Held, value: &[u8]) -> Option<Vec<u8>> {
     let mut lines = Vec::new();
-    header(VERSION_HEADER)?;
-    frame::decode(header, value, &mut lines).ok().map(|_| lines)
+    record.header(VERSION_HEADER)?;
+    frame::decode(|name| record.header(name), value, &mut lines).ok().map(|_| lines)
 }
 
 fn members(position: Position, summary: &Summary) -> Vec<(&'static str, String)> {

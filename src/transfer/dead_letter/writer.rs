@@ -11,10 +11,10 @@ use tokio::sync::{
     mpsc::{self, Receiver},
     oneshot,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::{
-    kafka::{self, Delivered, Failed, Intent, KafkaError, NewTopic, Outgoing, Producer, Settings},
+    kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer, Settings},
     letter::Letter,
     metrics::{self, list},
 };
@@ -53,18 +53,9 @@ impl DeadLetters {
     /// Writes letters, and returns when Kafka has them all. It never gives up.
     pub(in crate::transfer) async fn put(&self, letters: Vec<Letter>) {
         self.waiting.fetch_add(letters.len(), Ordering::Relaxed);
-        self.seen_to.get_or_init(|| self.see_to_topic()).await;
+        // If that fails the letters wait, and say what for.
+        self.seen_to.get_or_init(|| kafka::see_to(&self.settings, &self.topic, "the dead-letter topic")).await;
         stream::iter(letters).for_each_concurrent(AT_ONCE, |letter| self.put_one(letter)).await;
-    }
-
-    /// Creates the topic if it isn't there. If that fails the letters wait, and say what for.
-    async fn see_to_topic(&self) {
-        let wanted = NewTopic { name: self.topic.to_string(), partitions: -1, replication: -1, settings: Vec::new() };
-        match kafka::create(&self.settings, &wanted, Intent::Make).await {
-            Ok(false) => (),
-            Ok(true) => info!(topic = %self.topic, "the dead-letter topic was created"),
-            Err(error) => warn!(%error, topic = %self.topic, "the dead-letter topic could not be created"),
-        }
     }
 
     async fn put_one(&self, letter: Letter) {
