@@ -123,6 +123,8 @@ impl Discover {
         }
         let file = match File::open(found.path) {
             Ok(file) => file,
+            // It was renamed or deleted since it was looked at: it is met under its new name, if it has one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(_) if is_meant => return self.begin(found, None),
             Err(_) => return,
         };
@@ -324,5 +326,62 @@ impl Discover {
     /// Whether a held file waits for the stream of a file that was last seen at `path`.
     pub(super) fn is_awaited(held: &[&Held], path: &Path) -> bool {
         held.iter().any(|held| held.originals.iter().any(|original| original == path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::net::UnixStream, path::Path, sync::Arc};
+
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use crate::reader::{
+        Settings, Task,
+        discover::{Discover, Found, Means},
+        inbox::Inbox,
+        known::Known,
+        matcher::Matcher,
+        table::Table,
+        watch::Watch,
+    };
+
+    /// A discovery of all files in `dir`, whose lane nobody runs.
+    fn discover(dir: &Path) -> Discover {
+        let (wake, woken) = UnixStream::pair().expect("a socket");
+        let (events, _) = mpsc::channel(8);
+        let means = Means {
+            table: Arc::new(Table::new(wake)),
+            stop: CancellationToken::new(),
+            settings: Settings::default(),
+            events,
+            watch: Watch::new(woken).expect("inotify"),
+        };
+        let task = Task::new("t", vec![dir.join("*").display().to_string()]);
+        let mut discover =
+            Discover::new(vec![Matcher::of(&task, 1 << 20).expect("a pattern")], Known::new(1, Vec::new()), means);
+        discover.lanes.push(Arc::new(Inbox::default()));
+        discover.first_walk = false;
+        discover
+    }
+
+    #[test]
+    fn a_copy_that_is_renamed_while_it_is_looked_at_is_held_under_its_new_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (log, before, after) =
+            (dir.path().join("app.log"), dir.path().join("app.log.1"), dir.path().join("app.log.2"));
+        let mut discover = discover(dir.path());
+        fs::write(&log, "one\ntwo\n").expect("written");
+        discover.consider(0, &log);
+        fs::copy(&log, &before).expect("copied");
+        let metadata = before.metadata().expect("there");
+        let (id, place) = discover.identify(&before, &metadata);
+        fs::rename(&before, &after).expect("renamed");
+
+        let found = Found { id, task: &"t".into(), path: &before, place, metadata: &metadata };
+        discover.meet(&found, true);
+        assert!(!discover.tracked.contains_key(&id), "it is read as a file of its own");
+        discover.consider(0, &after);
+        assert!(discover.held.contains_key(&id), "it is not held back");
     }
 }
