@@ -8,8 +8,13 @@ use super::{
 use crate::{config::Config, elastic, kafka};
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
-    let file =
-        config.file.as_ref().map_or_else(|| "no file, all defaults".to_owned(), |file| file.display().to_string());
+    let file = match config.sources().as_slice() {
+        [file, directory, more @ ..] if !more.is_empty() => {
+            format!("{} and {} of {}", file.display(), more.len(), directory.display())
+        }
+        [file, ..] => file.display().to_string(),
+        [] => "no file, all defaults".to_owned(),
+    };
     let (tasks, topics) = (config.agent.tasks.len(), config.transfer.topics.len());
     report("configuration", Ok::<_, &str>(format!("{file}: tasks: {tasks}, topics to transfer: {topics}")));
     let all_well = service::threads(config)?.block_on(servers(config));

@@ -131,7 +131,8 @@ fn hint(schema: &Schema, found: &DeValue<'_>) -> Option<&'static str> {
     })
 }
 
-fn join(path: &str, name: &str) -> String {
+/// The path of a setting in the table at `path`.
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 

@@ -11,6 +11,7 @@ use toml::{
 };
 
 use super::{
+    places::moved_value,
     problem::{Problem, Sources, nearest},
     schema::Schema,
 };
@@ -94,22 +95,8 @@ fn read<'v>(text: &'v str, schema: &Schema, span: &Range<usize>) -> DeValue<'v> 
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             DeValue::Array(parts.map(|part| Spanned::new(span.clone(), string(part))).collect())
         }
-        _ => DeValue::parse(text).map_or_else(|_| string(text), |value| moved(value.into_inner(), span)),
-    }
-}
-
-/// The value with all its places at the variable.
-fn moved<'v>(value: DeValue<'v>, span: &Range<usize>) -> DeValue<'v> {
-    let one = |value: Spanned<DeValue<'v>>| Spanned::new(span.clone(), moved(value.into_inner(), span));
-    match value {
-        DeValue::Array(array) => DeValue::Array(array.into_iter().map(one).collect()),
-        DeValue::Table(table) => {
-            let entries = table.into_iter();
-            DeValue::Table(
-                entries.map(|(key, value)| (Spanned::new(span.clone(), key.into_inner()), one(value))).collect(),
-            )
-        }
-        other => other,
+        _ => DeValue::parse(text)
+            .map_or_else(|_| string(text), |value| moved_value(value, &|_| span.clone()).into_inner()),
     }
 }
 

@@ -1,57 +1,45 @@
-//! From a file and the environment to a valid [`Config`].
+//! From files and the environment to a valid [`Config`].
 
 use std::{
     ffi::OsString,
-    fs, io,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue, Deserializer},
+    de::{DeTable, Deserializer},
 };
 
 use super::{
     Config, ConfigError, check, environment,
+    files::{self, File, PLACES},
+    merge,
+    places::{locate, moved},
     problem::{Problem, Sources},
     rules,
     schema::Schema,
 };
 
-/// Where a configuration is looked for when none is named; the first that exists is taken.
-const PLACES: [&str; 2] = ["logdrive.toml", "/etc/logdrive/logdrive.toml"];
-
 impl Config {
     /// Reads the file at `path`, or else the first that exists of `./logdrive.toml` and
-    /// `/etc/logdrive/logdrive.toml`, or else none; then the environment, which overrides what the file says.
+    /// `/etc/logdrive/logdrive.toml`, or else none; then the files of `conf.d/` beside it, which add to it; then the
+    /// environment, which overrides what the files say.
     ///
     /// # Errors
-    /// If the file that is named can't be read, or anything in it or in the environment is not valid. The error
-    /// tells every mistake that was found.
+    /// If a file can't be read, or anything in it or in the environment is not valid. The error tells every mistake
+    /// that was found.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let variables: Vec<_> = std::env::vars_os().collect();
-        let file = match path {
-            Some(path) => Some((path.to_owned(), read(path)?)),
-            None => find()?,
-        };
-        Self::parse(file, &variables)
+        Self::parse(&files::read(path)?, &variables)
     }
 
-    /// What a file's text and the variables say.
-    pub(super) fn parse(
-        file: Option<(PathBuf, String)>,
-        variables: &[(OsString, OsString)],
-    ) -> Result<Self, ConfigError> {
+    /// What the files' texts and the variables say.
+    pub(super) fn parse(files: &[File], variables: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
         let mut sources = Sources::default();
-        let mut table = Spanned::new(0..0, DeTable::new());
-        if let Some((path, text)) = &file {
-            sources.add_file(path, text);
-            table = DeTable::parse(text).map_err(|error| refusal(&error, &sources))?;
-        }
+        let (mut table, mut problems) = gather(files, &mut sources)?;
         let schema = Schema::of::<Config>();
-        let mut problems = environment::apply(table.get_mut(), variables, &schema, &mut sources);
+        problems.extend(environment::apply(table.get_mut(), variables, &schema, &mut sources));
         check::table(table.get_ref(), &schema, "", &mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::new(problems, &sources));
@@ -65,8 +53,18 @@ impl Config {
             return Err(ConfigError::new(broken.into_iter().map(placed).collect(), &sources));
         }
         config.written = table.get_ref().keys().map(|key| key.get_ref().to_string()).collect();
-        config.file = file.map(|(path, _)| path);
+        let mut paths = files.iter().map(|file| file.path.clone());
+        config.file = paths.next();
+        config.additions = paths.collect();
         Ok(config)
+    }
+
+    /// What the configuration was read from, for one who watches it: the file, the directory beside it (`conf.d`,
+    /// which need not exist), and the files in that. Nothing, if there was no file.
+    #[must_use]
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let Some(file) = &self.file else { return Vec::new() };
+        [file.clone(), files::directory(file)].into_iter().chain(self.additions.iter().cloned()).collect()
     }
 
     /// Whether a file or a variable has something of this table (`kafka`, `elasticsearch`, …).
@@ -103,53 +101,37 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => "\nhint: logdrive.sample.toml shows what to write",
-            io::ErrorKind::InvalidData => "\nhint: save it as UTF-8",
-            _ => "",
-        };
-        ConfigError::plain(format!("can't read the configuration {}: {error}{hint}", path.display()))
-    })
+/// The tables of all files as one, and what can't stand together in it.
+fn gather<'f>(files: &'f [File], sources: &mut Sources) -> Result<(Spanned<DeTable<'f>>, Vec<Problem>), ConfigError> {
+    let (mut table, mut problems) = (Spanned::new(0..0, DeTable::new()), Vec::new());
+    let (mut tables, mut unread) = (Vec::new(), Vec::new());
+    for File { path, text } in files {
+        let start = sources.add_file(path, text);
+        let (read, errors) = DeTable::parse_recoverable(text);
+        let shifted = |place: std::ops::Range<usize>| place.start + start..place.end + start;
+        // What follows the first mistake is mostly about the same one.
+        unread.extend(errors.first().map(|error| Problem { span: error.span().map(shifted), ..meant(error) }));
+        tables.push(moved(read.into_inner(), &shifted));
+    }
+    if !unread.is_empty() {
+        return Err(ConfigError::new(unread, sources));
+    }
+    for one in tables {
+        merge::merge(table.get_mut(), one, "", &mut problems);
+    }
+    Ok((table, problems))
 }
 
-/// The first configuration that exists. One that exists and can't be read is an error, not passed over.
-fn find() -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let found = PLACES.iter().map(Path::new).find(|path| path.is_file());
-    found.map(|path| Ok((path.to_owned(), read(path)?))).transpose()
-}
-
-/// What the TOML reader or a type refused.
+/// What a type refused.
 fn refusal(error: &toml::de::Error, sources: &Sources) -> ConfigError {
+    ConfigError::new(vec![meant(error)], sources)
+}
+
+/// What the TOML reader or a type refused, in our words.
+fn meant(error: &toml::de::Error) -> Problem {
     let message = error.message();
-    let problem = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+    match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(name) => Problem::new(error.span(), format!("the setting {name:?} is missing here")),
         None => Problem::new(error.span(), format!("this can't be read: {}", message.replace('\n', "; "))),
-    };
-    ConfigError::new(vec![problem], sources)
-}
-
-/// Where a value stands that a dotted path names; the nearest thing around it, if it isn't written itself.
-fn locate(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
-    // The names of librdkafka's settings have dots themselves.
-    if let Some(value) = table.get(path) {
-        return Some(value.span());
     }
-    let (name, rest) = path.split_once('.')?;
-    let value = table.get(name)?;
-    let inside = match value.get_ref() {
-        DeValue::Table(table) => locate(table, rest),
-        DeValue::Array(array) => locate_in(array, rest),
-        _ => None,
-    };
-    Some(inside.unwrap_or_else(|| value.span()))
-}
-
-/// The same in a list, where a path begins with an index.
-fn locate_in(array: &DeArray<'_>, path: &str) -> Option<Range<usize>> {
-    let (index, rest) = path.split_once('.').unwrap_or((path, ""));
-    let value = array.get(index.parse::<usize>().ok()?)?;
-    let inside = value.get_ref().as_table().and_then(|table| locate(table, rest));
-    Some(inside.unwrap_or_else(|| value.span()))
 }

@@ -1,6 +1,6 @@
 //! One configuration, gathered from the rooms' own settings.
 //!
-//! [`Config`] is what `logdrive.toml`, overridden by the environment, says. The room promises that a configuration
+//! [`Config`] is what `logdrive.toml` and `conf.d/` beside it, overridden by the environment, say. The room promises that a configuration
 //! that it hands out is valid as a whole, and that a refusal names the file, the line and the column, says what was
 //! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
 
@@ -8,8 +8,11 @@ mod agent;
 mod check;
 mod documents;
 mod environment;
+mod files;
 mod key;
 mod load;
+mod merge;
+mod places;
 mod problem;
 mod rate;
 mod rules;
@@ -20,6 +23,8 @@ mod transfer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod typos;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -64,6 +69,9 @@ pub struct Config {
     /// The file that was read; none if there was none.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// The files of the directory beside it.
+    #[serde(skip)]
+    additions: Vec<PathBuf>,
     /// The tables that a file or a variable has something of.
     #[serde(skip)]
     written: BTreeSet<String>,
@@ -102,6 +110,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             web: Web::default(),
             file: None,
+            additions: Vec::new(),
             written: BTreeSet::new(),
         }
     }

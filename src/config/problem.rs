@@ -16,6 +16,8 @@ pub(super) struct Problem {
     pub(super) span: Option<Range<usize>>,
     /// What is wrong and why.
     pub(super) what: String,
+    /// Another place that has to do with it, and what that is.
+    pub(super) other: Option<(Range<usize>, &'static str)>,
     /// What to write instead.
     pub(super) hint: Option<String>,
 }
@@ -36,22 +38,34 @@ struct Source {
     bytes: usize,
 }
 
+/// A mistake in a generated file is in it a thousand times.
+const SHOWN_MAX: usize = 20;
+
 impl ConfigError {
     /// A refusal that is about no place in particular.
     pub(super) fn plain(text: String) -> Self {
         Self { paragraphs: vec![text] }
     }
 
-    /// The problems in the order of their places.
+    /// The problems in the order of their places, as many as anyone reads.
     pub(super) fn new(mut problems: Vec<Problem>, sources: &Sources) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
-        Self { paragraphs: problems.iter().map(|problem| sources.show(problem)).collect() }
+        let mut paragraphs: Vec<_> = problems.iter().take(SHOWN_MAX).map(|problem| sources.show(problem)).collect();
+        if let Some(more) = problems.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            paragraphs.push(format!("… and {more} more like these"));
+        }
+        Self { paragraphs }
     }
 }
 
 impl Problem {
     pub(super) fn new(span: Option<Range<usize>>, what: impl Into<String>) -> Self {
-        Self { span, what: what.into(), hint: None }
+        Self { span, what: what.into(), other: None, hint: None }
+    }
+
+    pub(super) fn other(mut self, span: Range<usize>, what: &'static str) -> Self {
+        self.other = Some((span, what));
+        self
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -100,16 +114,25 @@ impl Sources {
     }
 
     fn write(&self, problem: &Problem, out: &mut impl fmt::Write) -> fmt::Result {
-        let at = problem.span.clone().and_then(|span| {
+        self.write_at(problem.span.as_ref(), &problem.what, out)?;
+        if let Some((span, what)) = &problem.other {
+            out.write_char('\n')?;
+            self.write_at(Some(span), what, out)?;
+        }
+        problem.hint.as_ref().map_or(Ok(()), |hint| write!(out, "\nhint: {hint}"))
+    }
+
+    /// What is at a place.
+    fn write_at(&self, span: Option<&Range<usize>>, what: &str, out: &mut impl fmt::Write) -> fmt::Result {
+        let at = span.and_then(|span| {
             let source = self.sources.iter().rfind(|source| source.start <= span.start)?;
             Some((source, span.start - source.start..span.end.max(span.start) - source.start))
         });
         match at {
-            Some((Source { name, text: Some(text), .. }, span)) => excerpt(name, text, span, &problem.what, out)?,
-            Some((Source { name, text: None, .. }, _)) => write!(out, "{name}: {}", problem.what)?,
-            None => write!(out, "{}", problem.what)?,
+            Some((Source { name, text: Some(text), .. }, span)) => excerpt(name, text, span, what, out),
+            Some((Source { name, text: None, .. }, _)) => write!(out, "{name}: {what}"),
+            None => write!(out, "{what}"),
         }
-        problem.hint.as_ref().map_or(Ok(()), |hint| write!(out, "\nhint: {hint}"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Target, check, schema::Schema};
+use super::{Config, Target, check, files::File, schema::Schema};
 use crate::reader::Io;
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -13,7 +13,11 @@ type Variables<'a> = &'a [(&'a str, &'a str)];
 fn parse(text: &str, variables: Variables) -> Result<Config, String> {
     let variables: Vec<(OsString, OsString)> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Config::parse(Some((PathBuf::from("some.toml"), text.to_owned())), &variables).map_err(|error| error.to_string())
+    Config::parse(&[file("some.toml", text)], &variables).map_err(|error| error.to_string())
+}
+
+fn file(path: &str, text: &str) -> File {
+    File { path: PathBuf::from(path), text: text.to_owned() }
 }
 
 /// The whole message of a configuration that is refused.
@@ -390,6 +394,69 @@ fn an_empty_configuration_is_valid_and_says_what_a_command_lacks() {
     assert!(message.starts_with("some.toml: no task says what to collect\nhint: add one:\n"), "{message}");
     let message = config.for_transfer().map_err(|error| error.to_string()).expect_err("no topic");
     assert!(message.starts_with("some.toml: no topic is named\nhint: "), "{message}");
+}
+
+#[test]
+fn several_files_are_one_configuration() {
+    let main =
+        file("logdrive.toml", "[agent]\nlanes = 2\n[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n");
+    let task = file(
+        "conf.d/b.toml",
+        "[agent.batch]\nage_max = \"2s\"\n[[agent.tasks]]\nname = \"b\"\npaths = [\"/b\"]\ntopic = \"b\"\n",
+    );
+    let config = Config::parse(&[main, task], &[]).expect("valid");
+    let names: Vec<&str> = config.agent.tasks.iter().map(|task| &*task.name).collect();
+    assert_eq!((names.as_slice(), config.agent.lanes), (["a", "b"].as_slice(), Some(2)));
+    assert_eq!(config.agent.batch.age_max, Duration::from_secs(2));
+    assert_eq!(config.sources(), ["logdrive.toml", "conf.d", "conf.d/b.toml"].map(PathBuf::from));
+}
+
+#[test]
+fn a_mistake_is_told_at_its_place_in_its_file() {
+    let told = |files: &[File]| Config::parse(files, &[]).map(|_| ()).expect_err("refused").to_string();
+    let main = || file("logdrive.toml", "[transfer]\ntopics = [\"é\"]\n[agent]\nlanes = 2\n");
+    let twice = file("conf.d/a.toml", "# ours\n[agent]\nlanes = 3\nio = \"urng\"\n");
+    let expected = "\
+conf.d/a.toml:3:1: agent.lanes is set in another file, too
+  |
+3 | lanes = 3
+  | ^^^^^
+logdrive.toml:4:1: this is the other one
+  |
+4 | lanes = 2
+  | ^^^^^
+hint: leave it out of one of the two
+
+conf.d/a.toml:4:6: agent.io takes \"auto\" or \"uring\" or \"pread\", not \"urng\"
+  |
+4 | io = \"urng\"
+  |      ^^^^^^
+hint: did you mean \"uring\"?";
+    assert_eq!(told(&[main(), twice]), expected);
+    let lists = file("conf.d/a.toml", "transfer.topics = [\"b\"]\n");
+    assert!(told(&[main(), lists]).starts_with("conf.d/a.toml:1:10: transfer.topics is set in another file, too\n"));
+    let rule = file("conf.d/a.toml", "\n\n[embedded]\nthreads = 9\n");
+    let told_of_rule = told(&[file("logdrive.toml", "[agent]"), rule]);
+    assert!(told_of_rule.starts_with("conf.d/a.toml:4:11: embedded.threads is 9\n"), "{told_of_rule}");
+    let broken = [file("logdrive.toml", "[agent\n"), file("conf.d/a.toml", "a = 1\nb = \"\n")];
+    let told_of_both = told(&broken);
+    assert!(
+        told_of_both.contains("logdrive.toml:1:7: this") && told_of_both.contains("conf.d/a.toml:2:"),
+        "{told_of_both}"
+    );
+    let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
+    let tasks = [file("logdrive.toml", task), file("conf.d/a.toml", task)];
+    assert!(told(&tasks).starts_with("conf.d/a.toml:2:8: the tasks 1 and 2 are both named \"a\""), "{}", told(&tasks));
+}
+
+#[test]
+fn ten_thousand_tasks_are_one_configuration_and_as_many_mistakes_are_a_short_message() {
+    let task =
+        |number: usize| format!("[[agent.tasks]]\nname = \"{number}\"\npaths = [\"/{number}\"]\ntopic = \"t\"\n");
+    let text: String = (0..10_000).map(task).collect();
+    assert_eq!(parse(&text, &[]).expect("valid").agent.tasks.len(), 10_000);
+    let told = refused(&text.replace("paths", "path"), &[]);
+    assert!(told.lines().count() < 150 && told.ends_with("… and 9980 more like these"), "{told}");
 }
 
 const SAMPLE: &str = include_str!("../../logdrive.sample.toml");
