@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use toml::{Spanned, de::DeTable, de::DeValue};
 
 use super::{
+    names,
     problem::Problem,
     schema::Schema::{self, Any, Choice, Duration, Flag, List, Map, Number, Size, Table, Text, Unknown, Whole},
 };
@@ -20,9 +21,8 @@ pub(super) fn table(table: &DeTable<'_>, schema: &Schema, path: &str, problems: 
         match schema.field(name) {
             Some(schema) => value(written, schema, &join(path, name), problems),
             None => {
-                let known = schema.fields().iter().map(|(name, _)| *name);
-                let what = format!("there is no setting {name:?} {}", place(path));
-                problems.push(Problem::new(Some(key.span()), what).nearest(name, known));
+                let what = format!("there is no setting {name:?} {}", names::place(path));
+                problems.push(Problem::new(Some(key.span()), what).hint(names::meant(name, schema)));
             }
         }
     }
@@ -52,7 +52,8 @@ fn value(written: &Spanned<DeValue<'_>>, schema: &Schema, path: &str, problems: 
             let read: Option<SignedDuration> = text.parse().ok();
             if read.is_none_or(|time| time.is_negative()) {
                 let what = format!("{path} takes {}, not {text:?}", kind(schema));
-                problems.push(Problem::new(span(), what));
+                let hint = "write a number and ms, s, m or h: \"500ms\", \"30s\", \"10m\", \"1h\"";
+                problems.push(Problem::new(span(), what).hint(hint));
             }
         }
         (Whole, DeValue::Integer(number)) if number.as_str() == "0" && path.ends_with("_max") => {
@@ -66,7 +67,7 @@ fn value(written: &Spanned<DeValue<'_>>, schema: &Schema, path: &str, problems: 
         (_, other) => {
             let what = format!("{path} takes {}, not {}", kind(schema), found(other));
             let problem = Problem::new(span(), what);
-            problems.push(match hint(schema, other) {
+            problems.push(match hint(schema, other, path) {
                 Some(text) => problem.hint(text),
                 None => problem,
             });
@@ -76,12 +77,13 @@ fn value(written: &Spanned<DeValue<'_>>, schema: &Schema, path: &str, problems: 
 
 /// A size that can be read; a limit has to leave room for something.
 fn size(read: Option<ByteSize>, text: &str, path: &str, span: Range<usize>, problems: &mut Vec<Problem>) {
-    let what = match read {
-        None => format!("{path} takes {}, not {text:?}", kind(&Size)),
-        Some(ByteSize(0)) if path.ends_with("_max") => format!("{path} is 0, which lets nothing pass"),
+    let problem = |what| Problem::new(Some(span), what);
+    problems.push(match read {
+        None => problem(format!("{path} takes {}, not {text:?}", kind(&Size)))
+            .hint("write a number and B, KiB, MiB or GiB: \"512KiB\", \"64MiB\""),
+        Some(ByteSize(0)) if path.ends_with("_max") => problem(format!("{path} is 0, which lets nothing pass")),
         Some(_) => return,
-    };
-    problems.push(Problem::new(Some(span), what));
+    });
 }
 
 /// What a setting takes, in words.
@@ -118,28 +120,23 @@ fn found(value: &DeValue<'_>) -> &'static str {
 }
 
 /// What to write instead, for the mistakes that people make.
-fn hint(schema: &Schema, found: &DeValue<'_>) -> Option<&'static str> {
-    Some(match (schema, found) {
+fn hint(schema: &Schema, found: &DeValue<'_>, path: &str) -> Option<String> {
+    let hint = match (schema, found) {
+        (Table(_), _) if !path.contains("[]") => return Some(format!("write [{path}] above its settings")),
         (List(element), DeValue::Table(_)) if matches!(**element, Table(_)) => {
-            "write the table's name in two brackets: [[…]]"
+            return Some(format!("write its name in two brackets: [[{path}]]"));
         }
         (List(_), DeValue::String(_)) => "write it in brackets: [\"…\"]",
         (Duration, DeValue::Integer(_) | DeValue::Float(_)) => "write it in quotes and with its unit: \"30s\"",
         (Text | Choice(_), DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)) => "write it in quotes",
-        (Whole | Number | Flag, DeValue::String(_)) => "write it without quotes",
+        (Whole | Number, DeValue::String(_)) => "write digits, without quotes",
+        (Flag, _) => "write true or false, without quotes",
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
 }
 
 /// The path of a setting in the table at `path`.
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-fn place(path: &str) -> String {
-    match path.strip_suffix("[]") {
-        _ if path.is_empty() => "at the top of the file".to_owned(),
-        Some(list) => format!("in [[{list}]]"),
-        None => format!("in [{path}]"),
-    }
 }

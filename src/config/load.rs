@@ -17,9 +17,12 @@ use super::{
     merge,
     places::{locate, moved},
     problem::{Problem, Sources},
-    rules,
+    refusal, rules,
     schema::Schema,
 };
+
+/// Said of a second place.
+const OTHER: &str = "this is the other one";
 
 impl Config {
     /// Reads the file at `path`, or else the first that exists of `./logdrive.toml` and
@@ -44,12 +47,15 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError::new(problems, &sources));
         }
-        let mut config =
-            Self::deserialize(Deserializer::from(table.clone())).map_err(|error| refusal(&error, &sources))?;
+        let mut config = Self::deserialize(Deserializer::from(table.clone()))
+            .map_err(|error| ConfigError::new(vec![refusal::meant(&error, None)], &sources))?;
         let broken = rules::broken(&config);
         if !broken.is_empty() {
-            let placed =
-                |(path, problem): (String, Problem)| Problem { span: locate(table.get_ref(), &path), ..problem };
+            let placed = |rules::Breach { path, other, problem }| Problem {
+                span: locate(table.get_ref(), &path),
+                other: other.and_then(|path| Some((locate(table.get_ref(), &path)?, OTHER))),
+                ..problem
+            };
             return Err(ConfigError::new(broken.into_iter().map(placed).collect(), &sources));
         }
         config.written = table.get_ref().keys().map(|key| key.get_ref().to_string()).collect();
@@ -110,7 +116,11 @@ fn gather<'f>(files: &'f [File], sources: &mut Sources) -> Result<(Spanned<DeTab
         let (read, errors) = DeTable::parse_recoverable(text);
         let shifted = |place: std::ops::Range<usize>| place.start + start..place.end + start;
         // What follows the first mistake is mostly about the same one.
-        unread.extend(errors.first().map(|error| Problem { span: error.span().map(shifted), ..meant(error) }));
+        unread.extend(
+            errors
+                .first()
+                .map(|error| Problem { span: error.span().map(shifted), ..refusal::meant(error, Some(text)) }),
+        );
         tables.push(moved(read.into_inner(), &shifted));
     }
     if !unread.is_empty() {
@@ -120,18 +130,4 @@ fn gather<'f>(files: &'f [File], sources: &mut Sources) -> Result<(Spanned<DeTab
         merge::merge(table.get_mut(), one, "", &mut problems);
     }
     Ok((table, problems))
-}
-
-/// What a type refused.
-fn refusal(error: &toml::de::Error, sources: &Sources) -> ConfigError {
-    ConfigError::new(vec![meant(error)], sources)
-}
-
-/// What the TOML reader or a type refused, in our words.
-fn meant(error: &toml::de::Error) -> Problem {
-    let message = error.message();
-    match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        Some(name) => Problem::new(error.span(), format!("the setting {name:?} is missing here")),
-        None => Problem::new(error.span(), format!("this can't be read: {}", message.replace('\n', "; "))),
-    }
 }

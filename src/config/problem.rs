@@ -149,7 +149,8 @@ fn excerpt(name: &str, text: &str, span: Range<usize>, what: &str, out: &mut imp
     let end = text.floor_char_boundary(span.end.clamp(start, line_start.saturating_add(line.len()).max(start)));
     let carets = "^".repeat(text[start..end].chars().count().max(1));
     let column = before.chars().count() + 1;
-    let secret = SECRETS.iter().any(|word| line.to_lowercase().contains(word));
+    let in_url = line.contains("://") && line.contains('@');
+    let secret = in_url || SECRETS.iter().any(|word| line.to_lowercase().contains(word));
     let (gutter, line) = (" ".repeat(number.to_string().len()), if secret { hidden(line) } else { line.to_owned() });
     // Tabs stay tabs, so that the caret stands below its place however wide they are.
     let indent: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();

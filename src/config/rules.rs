@@ -5,7 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{
-    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer, problem::Problem,
+    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer,
+    problem::{Problem, nearest},
     topics::is_topic,
 };
 use crate::{
@@ -16,8 +17,18 @@ use crate::{
     record::{Charset, LABEL_NAME_BYTES_MAX, LabelError},
 };
 
-/// Every rule that is broken: the dotted path of the setting to blame, and what is wrong.
-pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
+/// A rule that is broken.
+pub(super) struct Breach {
+    /// The dotted path of the setting to blame.
+    pub(super) path: String,
+    /// The path of another one that has to do with it.
+    pub(super) other: Option<String>,
+    /// What is wrong.
+    pub(super) problem: Problem,
+}
+
+/// Every rule that is broken.
+pub(super) fn broken(config: &Config) -> Vec<Breach> {
     let mut broken = Broken::default();
     if config.data_dir.as_os_str().is_empty() {
         broken.add("data_dir", "data_dir is empty", "write a directory such as \"/var/lib/logdrive\"");
@@ -32,9 +43,8 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
     kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
     super::documents::broken(&config.document, &mut broken);
-    if config.elasticsearch.urls.is_empty() {
-        broken.add("elasticsearch.urls", "elasticsearch.urls is empty", "write one such as \"http://127.0.0.1:9200\"");
-    }
+    elasticsearch(&config.elasticsearch.urls, &mut broken);
+    super::secrets::broken(config, &mut broken);
     if !(1..=8).contains(&config.embedded.threads) {
         let what = format!("embedded.threads is {}", config.embedded.threads);
         broken.add("embedded.threads", what, "write a number from 1 to 8");
@@ -107,10 +117,10 @@ fn agent(agent: &Agent, broken: &mut Broken) {
     for (index, one) in agent.tasks.iter().enumerate() {
         let path = format!("agent.tasks.{index}");
         if let Some(first) = names.insert(&one.name, index) {
-            let what = format!("the tasks {} and {} are both named {:?}", first + 1, index + 1, one.name);
-            broken.add(
+            broken.add_two(
                 &format!("{path}.name"),
-                what,
+                &format!("agent.tasks.{first}.name"),
+                format!("there are two tasks named {:?}", one.name),
                 "metrics and checkpoints know a task by its name: give each its own",
             );
         }
@@ -174,9 +184,10 @@ fn key(task: &Task, path: &str, broken: &mut Broken) {
     let Err(error) = task.key("host") else { return };
     let hint = match &error {
         KeyError::Template(TemplateError::Brace(_)) => "write a placeholder as in \"{host}\"".to_owned(),
-        KeyError::Template(TemplateError::Unknown(_, name)) => {
-            format!("add labels = {{ {name} = \"…\" }}; {{host}}, {{task}} and {{file}} are known without")
-        }
+        KeyError::Template(TemplateError::Unknown(_, name)) => match like(task, name) {
+            Some(label) => format!("did you mean {{{label}}}?"),
+            None => format!("add labels = {{ {name} = \"…\" }}; {{host}}, {{task}} and {{file}} are known without"),
+        },
         KeyError::Fixed(_) => "write {host}, {task}, {file} or a label, in braces, or leave it out".to_owned(),
         KeyError::Packed(_) => {
             "add encoding = \"lines\", or leave it out: a file's lines are in one partition without a key, too"
@@ -184,6 +195,11 @@ fn key(task: &Task, path: &str, broken: &mut Broken) {
         }
     };
     broken.add(&format!("{path}.key"), error.to_string(), &hint);
+}
+
+/// The label of a task that a placeholder's name is like.
+fn like<'t>(task: &'t Task, name: &str) -> Option<&'t str> {
+    nearest(name, task.labels.iter().map(|(label, _)| label))
 }
 
 /// The topic that a task's template makes of its labels.
@@ -202,9 +218,10 @@ fn topic_of(task: &Task, path: &str, topics: &mut Topics, dead_letters: &str, br
             "with a topic for each host there would be as many as hosts: give hosts a label that several have"
                 .to_owned()
         }
-        TopicError::Template(TemplateError::Unknown(_, name)) => {
-            format!("add labels = {{ {name} = \"…\" }}; {{task}} is the task's name")
-        }
+        TopicError::Template(TemplateError::Unknown(_, name)) => match like(task, name) {
+            Some(label) => format!("did you mean {{{label}}}?"),
+            None => format!("add labels = {{ {name} = \"…\" }}; {{task}} is the task's name"),
+        },
         TopicError::Open(_) => "begin with what all its topics have in common, as in \"app-{service}\"".to_owned(),
         TopicError::Name(_) => TOPIC_HINT.to_owned(),
         TopicError::Count { .. } => "raise agent.topics_max if so many topics are wanted".to_owned(),
@@ -237,12 +254,12 @@ fn text(task: &Task, path: &str, line_bytes_max: ByteSize, broken: &mut Broken) 
     if Charset::of_label(&task.charset).is_none() {
         let what = format!("there is no charset {:?}", task.charset);
         let problem = Problem::new(None, what).nearest(&task.charset, CHARSETS.into_iter().chain(Charset::NAMES));
-        broken.0.push((format!("{path}.charset"), problem));
+        broken.0.push(Breach { path: format!("{path}.charset"), other: None, problem });
     }
     let Some(multiline) = &task.multiline else { return };
     let path = format!("{path}.multiline");
     if let Err(error) = multiline.check() {
-        let hint = match error {
+        let hint = match &error {
             MultilineError::Pattern { .. } => "write it in single quotes, as in '^\\d{4}-', so that a backslash is one",
             MultilineError::Nothing => {
                 "write preset = [\"java\"], or a pattern such as start = '^\\d{4}-', or leave the table out"
@@ -250,7 +267,13 @@ fn text(task: &Task, path: &str, line_bytes_max: ByteSize, broken: &mut Broken) 
             MultilineError::Containers(..) => "leave one of them out, or make two tasks",
             MultilineError::Beside(_) => "leave one out; patterns go together with \"cri\" and \"docker-json\"",
         };
-        broken.add(&format!("{path}.{}", error.setting()), error.to_string(), hint);
+        // Of a pattern's error the last line says what is wrong, and the ones before where, which is shown anyway.
+        let what = error.to_string();
+        let what = match what.split_once(": regex parse error").zip(what.rsplit_once("\nerror: ")) {
+            Some(((before, _), (_, why))) => format!("{before}: {why}"),
+            None => what,
+        };
+        broken.add(&format!("{path}.{}", error.setting()), what, hint);
     }
     if multiline.bytes_max.is_some_and(|bytes| bytes > line_bytes_max) {
         let what = format!("multiline.bytes_max is more than agent.line_bytes_max, {line_bytes_max}");
@@ -276,8 +299,11 @@ fn kafka(config: &Config, broken: &mut Broken) {
         broken.add("kafka.bootstrap_servers", "kafka.bootstrap_servers is empty", "write \"host:9092\"");
     }
     if let Err(error) = config.kafka.validate() {
-        let hint = "leave it out; every other setting of librdkafka's can be written here";
         let what = error.to_string();
+        let hint = match what.contains("No such configuration property") {
+            true => "librdkafka's CONFIGURATION.md has the names of its settings",
+            false => "leave it out; every other setting of librdkafka's can be written here",
+        };
         match (&error, what.rsplit_once("; ")) {
             (KafkaError::Own { setting, .. }, Some((what, hint))) => {
                 broken.add(&format!("kafka.{setting}"), what, hint)
@@ -302,8 +328,9 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
         );
     }
     if transfer.index.is_some() && transfer.data_stream.is_some() {
-        broken.add(
+        broken.add_two(
             "transfer.data_stream",
+            "transfer.index",
             "transfer.index and transfer.data_stream are both set",
             "leave one of them out",
         );
@@ -337,6 +364,24 @@ fn transfer(transfer: &Transfer, broken: &mut Broken) {
 /// More indices than this no cluster wants from one program.
 const ROUTES_MAX: usize = 10_000;
 
+fn elasticsearch(urls: &[String], broken: &mut Broken) {
+    if urls.is_empty() {
+        broken.add("elasticsearch.urls", "elasticsearch.urls is empty", "write one such as \"http://127.0.0.1:9200\"");
+    }
+    for (index, url) in urls.iter().enumerate() {
+        let path = format!("elasticsearch.urls.{index}");
+        match ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme)) {
+            None => broken.add(&path, "a URL begins with http:// or https://", "write it as \"https://host:9200\""),
+            Some(rest) if rest.contains('@') => broken.add(
+                &path,
+                "a URL is no place for a user or password",
+                "write elasticsearch.username and elasticsearch.password_file",
+            ),
+            Some(_) => (),
+        }
+    }
+}
+
 fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
     if bytes > IN_FLIGHT_MAX {
         broken.add(
@@ -365,11 +410,18 @@ fn listen(address: &str, path: &str, broken: &mut Broken) {
 
 /// The rules that are broken so far.
 #[derive(Default)]
-pub(super) struct Broken(Vec<(String, Problem)>);
+pub(super) struct Broken(Vec<Breach>);
 
 impl Broken {
     pub(super) fn add(&mut self, path: &str, what: impl Into<String>, hint: &str) {
-        self.0.push((path.to_owned(), Problem::new(None, what).hint(hint)));
+        let problem = Problem::new(None, what).hint(hint);
+        self.0.push(Breach { path: path.to_owned(), other: None, problem });
+    }
+
+    /// The same of two settings that don't go together.
+    pub(super) fn add_two(&mut self, path: &str, other: &str, what: impl Into<String>, hint: &str) {
+        let problem = Problem::new(None, what).hint(hint);
+        self.0.push(Breach { path: path.to_owned(), other: Some(other.to_owned()), problem });
     }
 
     /// A number of threads; none is for the program to choose.

@@ -77,6 +77,18 @@ impl Schema {
         }
     }
 
+    /// The dotted path of the first table that has a setting of this name; `path` is this one's own.
+    pub(super) fn table_of(&self, name: &str, path: &str) -> Option<String> {
+        if self.field(name).is_some() {
+            return Some(path.to_owned());
+        }
+        if let Self::List(element) = self {
+            return element.table_of(name, &format!("{path}[]"));
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        self.fields().iter().find_map(|(field, schema)| schema.table_of(name, &format!("{path}{dot}{field}")))
+    }
+
     fn is_known(&self) -> bool {
         match self {
             Self::Unknown => false,

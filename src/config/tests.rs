@@ -68,7 +68,7 @@ fn a_name_that_is_like_no_other_is_answered_with_all_there_are() {
 #[test]
 fn a_value_of_the_wrong_kind_is_answered_with_the_right_one() {
     let cases = [
-        ("[agent]\nlanes = \"2\"", "2:9: agent.lanes takes a whole number, not text", "write it without quotes"),
+        ("[agent]\nlanes = \"2\"", "2:9: agent.lanes takes a whole number, not text", "write digits, without quotes"),
         (
             "[agent]\nrescan = 30",
             "2:10: agent.rescan takes a duration such as \"500ms\", not a whole number",
@@ -87,7 +87,7 @@ fn a_value_of_the_wrong_kind_is_answered_with_the_right_one() {
         (
             "[agent.tasks]\nname = \"a\"",
             "1:1: agent.tasks takes a list of tables, not a table",
-            "write the table's name in two brackets: [[…]]",
+            "write its name in two brackets: [[agent.tasks]]",
         ),
     ];
     for (text, what, hint) in cases {
@@ -109,16 +109,16 @@ fn a_value_that_can_not_be_read_says_what_can() {
         ),
         ("in_flight_bytes_max = \"0MiB\"", "23: agent.in_flight_bytes_max is 0, which lets nothing pass"),
         ("line_bytes_max = -1", "18: agent.line_bytes_max takes a size such as \"64MiB\", not \"-1\""),
-        ("lanes = 70000", "9: this can't be read: invalid value: integer `70000`, expected u16"),
+        ("lanes = 70000", "9: 70000 is out of range"),
     ];
     for (text, what) in cases {
-        assert_eq!(told(&format!("[agent]\n{text}")), [format!("2:{what}")], "{text}");
+        assert_eq!(told(&format!("[agent]\n{text}"))[0], format!("2:{what}"), "{text}");
     }
     let zero = "2:21: elasticsearch.bulk_requests_max is 0, which lets nothing pass";
     assert_eq!(told("[elasticsearch]\nbulk_requests_max = 0"), [zero]);
     assert_eq!(told("[agent\n"), ["1:7: this can't be read: unclosed table, expected `]`"]);
-    assert_eq!(told("[web]\n[web]\n"), ["2:2: this can't be read: duplicate key"]);
-    assert_eq!(told("[[agent.tasks]]\nname = \"a\"\ntopic = \"a\""), ["1:1: the setting \"paths\" is missing here"]);
+    assert_eq!(told("[web]\n[web]\n")[0], "2:2: this stands in the file a second time");
+    assert_eq!(told("[[agent.tasks]]\nname = \"a\"\ntopic = \"a\"")[0], "1:1: the setting \"paths\" is missing here");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn every_rule_that_is_broken_is_told_with_what_to_do() {
     ];
     for (text, what) in cases.iter().copied() {
         let told = told(text);
-        assert_eq!((told.len(), told[0].as_str()), (2, what), "{text}");
+        assert!(told[0] == what && told[told.len() - 1].starts_with("hint: "), "{text}: {told:?}");
     }
 }
 
@@ -176,7 +176,7 @@ fn what_a_room_refuses_of_its_settings_is_told_at_its_place() {
 #[test]
 fn every_rule_of_tasks_that_is_broken_is_told_with_what_to_do() {
     let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
-    assert_eq!(told(&format!("{task}{task}"))[0], "6:8: the tasks 1 and 2 are both named \"a\"");
+    assert_eq!(told(&format!("{task}{task}"))[0], "6:8: there are two tasks named \"a\"");
     let cases = [
         ("name = \"a\"", "name = \"\"", "2:8: the task's name is empty"),
         ("[\"/a\"]", "[]", "3:9: paths is empty"),
@@ -237,7 +237,7 @@ fn what_a_task_says_of_its_text_is_read_and_has_to_mean_something() {
         assert_eq!((told.len(), told[0].as_str()), (2, what), "{text}");
     }
     let pattern = refused(&format!("{task}{table}start = '('"), &[]);
-    assert!(pattern.starts_with("some.toml:6:9: start is no regular expression: regex parse error"), "{pattern}");
+    assert!(pattern.starts_with("some.toml:6:9: start is no regular expression: unclosed group\n"), "{pattern}");
 }
 
 #[test]
@@ -334,10 +334,13 @@ fn a_variable_that_is_wrong_is_named_and_its_value_is_not_shown() {
             "LOGDRIVE_KAFKA__BOOTSTRAP_SERVER: there is no setting of this name\n\
              hint: did you mean LOGDRIVE_KAFKA__BOOTSTRAP_SERVERS?",
         ),
-        (("LOGDRIVE_KAFKA", "hunter2"), "LOGDRIVE_KAFKA: kafka takes a table, not text"),
+        (
+            ("LOGDRIVE_KAFKA", "hunter2"),
+            "LOGDRIVE_KAFKA: kafka takes a table, not text\nhint: write [kafka] above its settings",
+        ),
         (
             ("LOGDRIVE_AGENT__LANES", "two"),
-            "LOGDRIVE_AGENT__LANES: agent.lanes takes a whole number, not text\nhint: write it without quotes",
+            "LOGDRIVE_AGENT__LANES: agent.lanes takes a whole number, not text\nhint: write digits, without quotes",
         ),
         (
             ("LOGDRIVE_AGENT__BATCH", "{ bytes_max = 0 }"),
@@ -446,7 +449,7 @@ hint: did you mean \"uring\"?";
     );
     let task = "[[agent.tasks]]\nname = \"a\"\npaths = [\"/a\"]\ntopic = \"a\"\n";
     let tasks = [file("logdrive.toml", task), file("conf.d/a.toml", task)];
-    assert!(told(&tasks).starts_with("conf.d/a.toml:2:8: the tasks 1 and 2 are both named \"a\""), "{}", told(&tasks));
+    assert!(told(&tasks).starts_with("conf.d/a.toml:2:8: there are two tasks named \"a\""), "{}", told(&tasks));
 }
 
 #[test]
