@@ -69,10 +69,7 @@ Example:
     /// Make what the servers need and don't have: topics
     Setup(Setup),
     /// Check the configuration, then every server it names
-    #[command(after_help = "\
-Example:
-  logdrive check --config logdrive.toml && systemctl restart logdrive-agent")]
-    Check,
+    Check(Check),
     /// See and change how far files were sent
     #[command(after_help = "\
 Examples:
@@ -87,6 +84,22 @@ They are those of `logdrive agent` with the same configuration. Looking at them 
     Audit(Audit),
     /// See what could not be indexed, and send it again
     DeadLetters(DeadLetters),
+}
+
+/// `logdrive check`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive check --config logdrive.toml && systemctl restart logdrive-agent
+  logdrive check --dry-run                        which files would be read?
+  logdrive check --print-schema > schema.json     for an editor")]
+pub(super) struct Check {
+    /// List the files that each task would read now, and ask no server
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print the JSON Schema of the configuration, and do nothing else
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) print_schema: bool,
 }
 
 /// `logdrive checkpoints`.

@@ -1,13 +1,22 @@
 //! `logdrive check`: the configuration, then every server that it names, one line each.
 
+use std::io::{self, Write};
+
+use tracing::warn;
+
 use super::{
+    arguments::Check,
+    dry_run,
     failure::Told,
     report::{remark, report},
     service, stores,
 };
-use crate::{config::Config, elastic, kafka};
+use crate::{
+    config::{self, Config},
+    elastic, kafka,
+};
 
-pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+pub(super) fn run(config: &Config, asked: &Check) -> anyhow::Result<()> {
     let file = match config.sources().as_slice() {
         [file, directory, more @ ..] if !more.is_empty() => {
             format!("{} and {} of {}", file.display(), more.len(), directory.display())
@@ -17,8 +26,26 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     };
     let (tasks, topics) = (config.agent.tasks.len(), config.transfer.topics.len());
     report("configuration", Ok::<_, &str>(format!("{file}: tasks: {tasks}, topics to transfer: {topics}")));
+    for overlap in config.agent.overlaps() {
+        remark(&format!("task {}", overlap.second), &overlap.to_string());
+    }
+    if asked.dry_run {
+        return dry_run::run(config);
+    }
     let all_well = service::threads(config)?.block_on(servers(config));
     if all_well { Ok(()) } else { Err(Told.into()) }
+}
+
+/// Prints the JSON Schema of the configuration.
+pub(super) fn print_schema() -> anyhow::Result<()> {
+    Ok(io::stdout().lock().write_all(config::json_schema().as_bytes())?)
+}
+
+/// Says in the log which tasks mean the same files.
+pub(super) fn warn_of_overlaps(config: &Config) {
+    for overlap in config.agent.overlaps() {
+        warn!(task = %overlap.second, "{overlap}");
+    }
 }
 
 /// Asks the servers that the configuration has something of, or that its tasks and topics need.

@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod checkpoints;
 mod dead_letters;
+mod dry_run;
 mod failure;
 mod logging;
 mod report;
@@ -52,11 +53,15 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if matches!(&arguments.command, Command::Check(check) if check.print_schema) {
+        return check::print_schema();
+    }
     let config = Config::load(arguments.config.as_deref())?;
     match &arguments.command {
         Command::Up(up) => up::run(&config, up),
         Command::Agent => {
             config.for_agent()?;
+            check::warn_of_overlaps(&config);
             let window = Window::default();
             let routes = serve::checkpoints(window.clone());
             service::run_with(&config, routes, async |stop, health| agent::run(&config, stop, &health, &window).await)
@@ -69,7 +74,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Search(search) => search::run(&config, search),
         Command::Audit(asked) => audit::run(&config, asked),
         Command::Setup(asked) => setup::run(&config, asked),
-        Command::Check => check::run(&config),
+        Command::Check(asked) => check::run(&config, asked),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
     }

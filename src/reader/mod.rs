@@ -32,6 +32,7 @@ mod ring;
 mod schedule;
 mod status;
 mod succession;
+mod survey;
 mod table;
 mod tail;
 mod watch;
@@ -51,6 +52,7 @@ pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{Pattern, PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
+pub use survey::{Fate, Fault, Sight, Survey, survey};
 
 use self::{
     context::Context,
