@@ -14,6 +14,7 @@ use toml::{
 use super::{
     Config, ConfigError, check, environment,
     files::{self, File, PLACES},
+    fixed::Fixed,
     merge,
     places::{locate, moved},
     problem::{Problem, Sources},
@@ -59,6 +60,9 @@ impl Config {
             return Err(ConfigError::new(broken.into_iter().map(placed).collect(), &sources));
         }
         config.written = table.get_ref().keys().map(|key| key.get_ref().to_string()).collect();
+        let plain = toml::Table::deserialize(Deserializer::from(table))
+            .map_err(|error| ConfigError::new(vec![refusal::meant(&error, None)], &sources))?;
+        config.fixed = Fixed::of(&plain);
         let mut paths = files.iter().map(|file| file.path.clone());
         config.file = paths.next();
         config.additions = paths.collect();
@@ -77,6 +81,12 @@ impl Config {
     #[must_use]
     pub fn names(&self, table: &str) -> bool {
         self.written.contains(table)
+    }
+
+    /// The settings that differ between two configurations and can't change while a process runs, by their dotted paths.
+    #[must_use]
+    pub fn differing(&self, other: &Config) -> Vec<String> {
+        self.fixed.differing(&other.fixed)
     }
 
     /// Whether there is what `logdrive agent` needs.

@@ -5,10 +5,13 @@
 //! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
 
 mod agent;
+mod change;
 mod check;
 mod documents;
 mod environment;
 mod files;
+mod fixed;
+mod follow;
 mod json_schema;
 mod key;
 mod load;
@@ -35,7 +38,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+use self::fixed::Fixed;
+
 pub use agent::{Agent, Encoding, Task};
+pub use change::{Change, Wanted};
+pub use follow::Follower;
 pub use json_schema::json_schema;
 pub use key::{Key, KeyError};
 pub use overlap::Overlap;
@@ -82,6 +89,9 @@ pub struct Config {
     /// The tables that a file or a variable has something of.
     #[serde(skip)]
     written: BTreeSet<String>,
+    /// What can't change while a process runs.
+    #[serde(skip)]
+    fixed: Fixed,
 }
 
 /// `[metrics]`: where every long-running command serves `/metrics`, `/livez` and `/readyz`.
@@ -119,6 +129,7 @@ impl Default for Config {
             file: None,
             additions: Vec::new(),
             written: BTreeSet::new(),
+            fixed: Fixed::default(),
         }
     }
 }

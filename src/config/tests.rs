@@ -483,7 +483,8 @@ fn the_sample_has_every_setting_and_no_other() {
     // A setting that is commented out has no blank or colon behind its `#`; of two that are alternatives the first counts.
     let mut text = String::new();
     for line in SAMPLE.lines() {
-        let bare = line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', ':']) && !rest.is_empty()).unwrap_or(line);
+        let bare =
+            line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', ':']) && !rest.is_empty()).unwrap_or(line);
         if !bare.starts_with("settings = { ") {
             text.push_str(bare);
             text.push('\n');
