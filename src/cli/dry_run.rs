@@ -48,7 +48,11 @@ fn write(survey: &Survey, topic: &str, start_at: StartAt, known: &Known, out: &m
     let read = || survey.files.iter().filter(|file| file.fate == Fate::Read);
     let bytes = ByteSize(read().map(|file| file.size).sum());
     let task = &survey.task;
-    writeln!(out, "task {task} reads {} files, {bytes}, into the topic {topic}", read().count())?;
+    let files = match read().count() {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
+    writeln!(out, "task {task} reads {files}, {bytes}, into the topic {topic}")?;
     if !survey.files.is_empty() {
         let head = ["SIZE", "OFFSET", "WHAT", "PATH"].map(str::to_owned);
         let rows = survey.files.iter().map(|file| row(file, start_at, known));

@@ -57,8 +57,44 @@ async fn metrics_and_health_are_served_by_every_long_running_command() {
     }
 }
 
+#[tokio::test]
+async fn a_dry_run_lists_the_files_of_each_task_from_all_files_of_the_configuration_and_asks_no_server() {
+    let site = Site::without_topics("dry-run", "127.0.0.1:1", "http://127.0.0.1:1");
+    let logs = site.logs();
+    std::fs::write(logs.join("app.log"), "one line\n").expect("the site can be written");
+    std::fs::create_dir_all(site.dir.join("conf.d")).expect("the site can be written");
+    let more = format!(
+        "[[agent.tasks]]\nname = \"second\"\npaths = [\"{}/*\", \"/nowhere/*\"]\nexclude = [\"*.old\"]\ntopic = \"t\"\n",
+        logs.display()
+    );
+    std::fs::write(site.dir.join("conf.d/more.toml"), more).expect("the site can be written");
+    std::fs::write(logs.join("app.old"), "").expect("the site can be written");
+    std::fs::write(logs.join("other"), "other\n").expect("the site can be written");
+    let (output, said) = run(&site, &["--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("the column OFFSET is empty: there are no checkpoints in"), "{said}");
+    let row = |what: &str, name: &str| {
+        let is = |line: &&str| line.contains(what) && line.ends_with(&format!("/{name}"));
+        assert!(said.lines().any(|line| is(&line)), "{what} {name}:\n{said}");
+    };
+    row(" read ", "app.log");
+    row(", which stands first ", "app.log");
+    row(" excluded ", "app.old");
+    row(" read ", "other");
+    assert!(said.contains("! /nowhere: the directory is not there"), "{said}");
+    assert!(said.contains("task second reads 1 file, 6 B, into the topic t\n"), "{said}");
+
+    let (output, schema) = run(&site, &["--print-schema"]);
+    assert_eq!((output.status.code(), schema.as_str()), (Some(0), include_str!("../../docs/logdrive.schema.json")));
+}
+
 fn check(site: &Site) -> (Output, String) {
-    let output = site.command("check").output().expect("the program was built");
+    run(site, &[])
+}
+
+/// `logdrive check` with these options.
+fn run(site: &Site, options: &[&str]) -> (Output, String) {
+    let output = site.command("check").args(options).output().expect("the program was built");
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     (output, String::from_utf8_lossy(&said).into_owned())
 }
