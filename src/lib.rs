@@ -32,6 +32,7 @@ pub mod audit;
 pub mod local;
 pub mod search;
 pub mod transfer;
+pub mod trial;
 
 // Floor 5: the command line.
 pub mod cli;

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["splitter", "store", "letter", "etcd"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
     &["config"],
-    &["agent", "transfer", "local", "search", "audit"],
+    &["agent", "transfer", "local", "search", "audit", "trial"],
     &["cli"],
 ];
 

@@ -70,6 +70,8 @@ Example:
     Setup(Setup),
     /// Check the configuration, then every server it names
     Check(Check),
+    /// Try the configuration on sample lines: what would be read and sent of them?
+    Test(Test),
     /// See and change how far files were sent
     #[command(after_help = "\
 Examples:
@@ -100,6 +102,28 @@ pub(super) struct Check {
     /// Print the JSON Schema of the configuration, and do nothing else
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) print_schema: bool,
+}
+
+/// `logdrive test`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive test
+  logdrive test --config /etc/logdrive/logdrive.toml --file nginx.tests.toml
+
+A test is a sample and what is to become of it:
+  [[tests]]
+  name = \"a stack trace is one message\"
+  task = \"app\"
+  input_file = \"samples/trace.log\"
+  expect.messages = [\"…\"]")]
+pub(super) struct Test {
+    /// The file with the tests [default: logdrive.tests.toml beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Leave out the documents
+    #[arg(short, long)]
+    pub(super) quiet: bool,
 }
 
 /// `logdrive checkpoints`.

@@ -21,7 +21,10 @@ pub(super) fn install(arguments: &Arguments) {
 
 /// Our own events from `info` on, those of others from `warn` on; a command that prints an answer and ends says less.
 fn directives(arguments: &Arguments) -> &'static str {
-    let answers = matches!(arguments.command, Command::Search(_) | Command::Check(_) | Command::Checkpoints(_));
+    let answers = matches!(
+        arguments.command,
+        Command::Search(_) | Command::Check(_) | Command::Test(_) | Command::Checkpoints(_)
+    );
     match arguments.verbose {
         0 if answers => "error",
         0 => "warn,logdrive=info",

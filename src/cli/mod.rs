@@ -22,6 +22,7 @@ mod setup;
 mod signals;
 mod stores;
 mod table;
+mod trial;
 mod up;
 mod web;
 
@@ -76,6 +77,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Audit(asked) => audit::run(&config, asked),
         Command::Setup(asked) => setup::run(&config, asked),
         Command::Check(asked) => check::run(&config, asked),
+        Command::Test(asked) => trial::run(&config, asked),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
     }

@@ -67,6 +67,11 @@ fn counts(name: &OsStr) -> bool {
     name.ends_with(b".toml") && !name.starts_with(b".")
 }
 
+/// One file for itself.
+pub(super) fn read_alone(path: PathBuf) -> Result<File, ConfigError> {
+    read_one(path, &mut { BYTES_MAX })
+}
+
 /// Reads a file, which takes from the bytes that are left.
 fn read_one(path: PathBuf, left: &mut u64) -> Result<File, ConfigError> {
     let mut text = String::new();

@@ -118,7 +118,10 @@ impl Config {
 }
 
 /// The tables of all files as one, and what can't stand together in it.
-fn gather<'f>(files: &'f [File], sources: &mut Sources) -> Result<(Spanned<DeTable<'f>>, Vec<Problem>), ConfigError> {
+pub(super) fn gather<'f>(
+    files: &'f [File],
+    sources: &mut Sources,
+) -> Result<(Spanned<DeTable<'f>>, Vec<Problem>), ConfigError> {
     let (mut table, mut problems) = (Spanned::new(0..0, DeTable::new()), Vec::new());
     let (mut tables, mut unread) = (Vec::new(), Vec::new());
     for File { path, text } in files {

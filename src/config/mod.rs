@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod documents;
 mod environment;
+mod examples;
 mod files;
 mod fixed;
 mod follow;
@@ -42,6 +43,7 @@ use self::fixed::Fixed;
 
 pub use agent::{Agent, Encoding, Task};
 pub use change::{Change, Wanted};
+pub use examples::{Example, Examples, Expectation};
 pub use follow::Follower;
 pub use json_schema::json_schema;
 pub use key::{Key, KeyError};

@@ -53,7 +53,7 @@ pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{Pattern, PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
-pub use survey::{Fate, Fault, Sight, Survey, survey};
+pub use survey::{Fate, Fault, Sight, Survey, means, survey};
 
 use self::{
     context::Context,

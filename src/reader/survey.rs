@@ -94,6 +94,14 @@ pub fn survey(tasks: &[Task]) -> Result<Vec<Survey>, ReaderError> {
     tasks.iter().map(one).collect()
 }
 
+/// Whether a task means the file at `path`, which need not be there.
+///
+/// # Errors
+/// If a pattern can't be used, which is refused when a configuration is loaded.
+pub fn means(task: &Task, path: &Path) -> Result<bool, ReaderError> {
+    Ok(Matcher::of(task, usize::MAX)?.means(path))
+}
+
 impl Survey {
     fn of(task: &Task) -> Self {
         Self { task: Arc::clone(&task.name), files: Vec::new(), faults: Vec::new() }
