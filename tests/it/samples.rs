@@ -35,16 +35,16 @@ input = '''
 2026-11-20 10:00:00 ERROR failed
 java.lang.IllegalStateException: no
     at App.main(App.java:3)
-2026-11-20T10:00:01Z INFO on it goes
+2026-11-20T10:00:01.250Z INFO on it goes
 '''
 [tests.expect]
 messages = [
   "2026-11-20 10:00:00 ERROR failed\njava.lang.IllegalStateException: no\n    at App.main(App.java:3)",
-  "2026-11-20T10:00:01Z INFO on it goes",
+  "2026-11-20T10:00:01.250Z INFO on it goes",
 ]
 documents = [
   { "log.level" = "error", log.file.path = "/var/log/app/a.log" },
-  { "@timestamp" = "2026-11-20T10:00:01.000Z", labels = { service = "api" } },
+  { "@timestamp" = "2026-11-20T10:00:01.250Z", labels = { service = "api" } },
 ]
 topic = "app-api"
 key = "api/{file}"
