@@ -87,6 +87,8 @@ They are those of `logdrive agent` with the same configuration. Looking at them 
     Audit(Audit),
     /// See what could not be indexed, and send it again
     DeadLetters(DeadLetters),
+    /// See which agents and transfers are there, what they run and how they fare
+    Agents(Agents),
 }
 
 /// `logdrive checkpoints`.
@@ -173,6 +175,28 @@ pub(super) struct SetCheckpoint {
     /// Go on at exactly this byte, though it is inside a line
     #[arg(long)]
     pub(super) exact: bool,
+}
+
+/// `logdrive agents`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive agents
+  logdrive agents web-1 --json | jq .tasks
+  logdrive agents --forget web-9
+
+States, the worst first: silent (was there, and is not), refusing (a task or a key's value), failing (Kafka or the
+store can't be reached), behind (256 MiB or more), updating, running. They register in the etcd of the configuration.")]
+pub(super) struct Agents {
+    /// Only these: hosts, or the first digits of an id
+    #[arg(value_name = "HOST|ID")]
+    pub(super) hosts: Vec<String>,
+    /// One JSON object a line, with everything that each says
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Forget one that is silent and will not come back
+    #[arg(long, value_name = "HOST|ID", conflicts_with_all = ["hosts", "json"])]
+    pub(super) forget: Option<String>,
 }
 
 /// `logdrive up`.

@@ -4,6 +4,7 @@
 //! signal and ends at once on the second. The room promises that every failure is told in words, with what to do
 //! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration; one that means more says so.
 
+mod agents;
 mod arguments;
 mod audit;
 mod check;
@@ -11,6 +12,7 @@ mod checkpoints;
 mod dead_letters;
 mod failure;
 mod logging;
+mod presence;
 mod report;
 mod search;
 mod serve;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 use self::arguments::{Arguments, Command};
 
-use crate::{agent, checkpoint::Window, config::Config, host, transfer};
+use crate::{agent, checkpoint::Window, config::Config, host, registry::Role, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -63,7 +65,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         Command::Transfer => {
             config.for_transfer()?;
-            service::run(&config, async |stop, health| transfer::run(&config, stop, &health).await)
+            service::run(&config, async |stop, health| {
+                let run = transfer::run(&config, stop, &health);
+                presence::present(&config, Role::Transfer, health.clone(), |_| (), run).await
+            })
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
@@ -72,5 +77,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
+        Command::Agents(asked) => agents::run(&config, asked),
     }
 }

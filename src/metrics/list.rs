@@ -16,6 +16,11 @@ metrics! {
     BUILD_INFO = Metric::gauge("logdrive_build_info", &["version"], "1; the version is in the label.");
     ERRORS = Metric::counter("logdrive_errors_total", &["part", "kind"], "Errors by the part that met them and their kind.");
 
+    // Tasks from etcd.
+    ETCD_UP = Metric::gauge("logdrive_etcd_up", &[], "1 while changes of tasks are heard of etcd, 0 while it is away and the tasks that are known run on.");
+    REMOTE_VALUES = Metric::counter("logdrive_remote_values_total", &["outcome"], "Values of keys of tasks, by what became of them: applied, refused.");
+    REMOTE_KEYS_REFUSED = Metric::gauge("logdrive_remote_keys_refused", &[], "Keys of tasks whose newest value is refused, so that an older one runs on.");
+
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");
