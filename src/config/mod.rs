@@ -6,9 +6,12 @@
 //! to anything: to etcd, if there are settings of it.
 
 mod agent;
+mod change;
 mod check;
 mod documents;
 mod environment;
+mod fixed;
+mod follow;
 mod key;
 mod load;
 mod problem;
@@ -27,7 +30,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+use self::fixed::Fixed;
+
 pub use agent::{Agent, Encoding, Task};
+pub use change::{Change, Wanted};
+pub use follow::Follower;
 pub use key::{Key, KeyError};
 pub use problem::ConfigError;
 pub use rate::Rate;
@@ -71,6 +78,9 @@ pub struct Config {
     /// The tables that a file or a variable has something of.
     #[serde(skip)]
     written: BTreeSet<String>,
+    /// What can't change while a process runs.
+    #[serde(skip)]
+    fixed: Fixed,
 }
 
 /// `[metrics]`: where every long-running command serves `/metrics`, `/livez` and `/readyz`.
@@ -108,6 +118,7 @@ impl Default for Config {
             web: Web::default(),
             file: None,
             written: BTreeSet::new(),
+            fixed: Fixed::default(),
         }
     }
 }

@@ -1,0 +1,52 @@
+//! `logdrive agent`: files to Kafka, as the configuration says, live.
+
+use tokio::sync::watch;
+
+use super::{
+    fleet::{self, Fleet},
+    presence, serve, service,
+};
+use crate::{
+    agent::{self, Control, Tasks},
+    checkpoint::Window,
+    config::{Config, Wanted},
+    registry::{Registration, Role},
+};
+
+/// The generation of the tasks that a process starts with.
+const FIRST: u64 = 1;
+
+/// Collects until it is told to end.
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+    config.for_agent()?;
+    let window = Window::default();
+    let routes = serve::checkpoints(window.clone());
+    let first = Wanted { tasks: config.agent.tasks.clone().into(), generation: FIRST };
+    let (local, locals) = watch::channel(first.clone());
+    let fleet = Fleet::open(config)?;
+    let (wants, wanted) = watch::channel(fleet.as_ref().map_or(first.clone(), |fleet| fleet.first(&first)));
+    let (tells, tasks) = watch::channel(Tasks::default());
+    let control = Control { wanted, tasks: tells };
+    service::run_live(config, routes, Some(local), async |stop, health| {
+        let view = fleet.as_ref().map(Fleet::view);
+        let joining = match fleet {
+            Some(fleet) => fleet.follow(locals, wants),
+            None => tokio::spawn(pass_on(locals, wants)),
+        };
+        let tell = |registration: &mut Registration| {
+            let view = view.as_ref().map(|view| view.borrow().clone());
+            fleet::tell(registration, &tasks.borrow(), view.as_ref());
+        };
+        let run = agent::run(config, control, stop, &health, &window);
+        let ended = presence::present(config, Role::Agent, health.clone(), tell, run).await;
+        joining.abort();
+        ended
+    })
+}
+
+/// Without etcd, what is wanted is what the file says.
+async fn pass_on(mut local: watch::Receiver<Wanted>, wants: watch::Sender<Wanted>) {
+    while local.changed().await.is_ok() {
+        wants.send_replace(local.borrow_and_update().clone());
+    }
+}
