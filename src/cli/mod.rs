@@ -24,6 +24,7 @@ mod setup;
 mod signals;
 mod stores;
 mod table;
+mod tasks;
 mod up;
 mod web;
 
@@ -76,5 +77,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
         Command::Agents(asked) => agents::run(&config, asked),
+        Command::Tasks(asked) => tasks::run(&config, asked),
     }
 }
