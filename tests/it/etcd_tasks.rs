@@ -85,7 +85,7 @@ async fn tasks_in_the_plain_form_begin_change_and_end_and_run_on_when_etcd_is_aw
     server.ctl(&["put", PLAIN, "[{\"path\": \"/a\", \"tpoic\": \"b\"}]"]);
     until_agents(&site, "the refusal", |agent| agent["standing"] == "refusing").await;
     let said = agents(&site)["keys"][1]["reason"].to_string();
-    assert!(said.contains(&format!("{PLAIN}:1:17: there is no setting")) && said.contains("did you mean"), "{said}");
+    assert!(said.contains(&format!("{PLAIN}:1:18: there is no setting")) && said.contains("did you mean"), "{said}");
     assert_eq!(agent.metric("logdrive_remote_keys_refused", &[]).await, 1.0);
     append(&other, 5);
     acknowledged(&agent, &name(&other), 10).await;
