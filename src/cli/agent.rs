@@ -4,7 +4,9 @@ use tokio::sync::watch;
 
 use super::{
     fleet::{self, Fleet},
-    presence, serve, service,
+    presence,
+    reload::{Tasks::Live, Uses},
+    serve, service,
 };
 use crate::{
     agent::{self, Control, Tasks},
@@ -12,6 +14,9 @@ use crate::{
     config::{Config, Wanted},
     registry::{Registration, Role},
 };
+
+/// What of a configuration an agent uses.
+const USES: &[&str] = &["agent", "data_dir", "etcd", "kafka", "metrics", "worker_threads"];
 
 /// The generation of the tasks that a process starts with.
 const FIRST: u64 = 1;
@@ -27,7 +32,8 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let (wants, wanted) = watch::channel(fleet.as_ref().map_or(first.clone(), |fleet| fleet.first(&first)));
     let (tells, tasks) = watch::channel(Tasks::default());
     let control = Control { wanted, tasks: tells };
-    service::run_live(config, routes, Some(local), async |stop, health| {
+    let uses = Uses { tables: USES, tasks: Live(local) };
+    service::run_with(config, uses, routes, async |stop, health| {
         let view = fleet.as_ref().map(Fleet::view);
         let joining = match fleet {
             Some(fleet) => fleet.follow(locals, wants),

@@ -30,7 +30,10 @@ mod web;
 
 use std::process::ExitCode;
 
-use self::arguments::{Arguments, Command};
+use self::{
+    arguments::{Arguments, Command},
+    reload::{Tasks, Uses},
+};
 
 use crate::{config::Config, host, registry::Role, transfer};
 
@@ -64,7 +67,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
-            service::run(&config, async |stop, health| {
+            let tables =
+                &["data_dir", "document", "elasticsearch", "etcd", "kafka", "metrics", "transfer", "worker_threads"];
+            let uses = Uses { tables, tasks: Tasks::Unused };
+            service::run(&config, uses, async |stop, health| {
                 let run = transfer::run(&config, stop, &health);
                 presence::present(&config, Role::Transfer, health.clone(), |_| (), run).await
             })
