@@ -112,3 +112,96 @@ async fn tasks_in_the_plain_form_begin_change_and_end_and_run_on_when_etcd_is_aw
     assert!(forgotten.status.success());
     assert_eq!(agents(&site), Value::Null);
 }
+
+/// Runs `logdrive tasks`; gives whether it succeeded, and what it said.
+fn tasks(site: &Site, arguments: &[&str]) -> (bool, String) {
+    let output = site.command("tasks").args(arguments).output().expect("the program was built");
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test]
+async fn operators_write_what_agents_take_one_at_a_time_and_can_go_back() {
+    let server = EtcdServer::start("etcd-operators", &[]);
+    let mut site = Site::without_topics("etcd-operators", "127.0.0.1:1", "http://127.0.0.1:1");
+    site.set("etcd.endpoints", vec![server.endpoint.clone()]);
+    let file = |name: &str, text: &str| {
+        let path = site.dir.join(name);
+        std::fs::write(&path, text).expect("the site can be written");
+        path.display().to_string()
+    };
+    let one = file("one.json", r#"[{"name": "a", "paths": ["/a"], "topic": "t"}]"#);
+    let two = file("two.json", r#"[{"name": "a", "paths": ["/a"], "topic": "u"}, {"path": "/b", "topic": "t"}]"#);
+    let bad = file("bad.json", r#"[{"name": "a", "path": ["/a"], "topic": "t"}]"#);
+    let does = |arguments: &[&str]| {
+        let (good, said) = tasks(&site, arguments);
+        assert!(good, "{arguments:?}: {said}");
+        said
+    };
+    let fails = |arguments: &[&str]| {
+        let (good, said) = tasks(&site, arguments);
+        assert!(!good, "{arguments:?}: {said}");
+        said
+    };
+    assert!(fails(&["put", "all", &bad]).contains("there is no setting \"path\""));
+    assert!(does(&["put", "all", &one, "--dry-run"]).contains("not written"));
+    assert!(does(&["put", "all", &one, "--expect", "0"]).contains("+ a: "));
+    let listed: Value = serde_json::from_str(&does(&["list", "--json"])).expect("one line of JSON");
+    let revision = listed["revision"].to_string();
+
+    // Both saw the same revision; the second is told, and what the first wrote stays.
+    assert!(does(&["put", "all", &two, "--expect", &revision]).contains("~ a: topic was \"t\", is \"u\""));
+    assert!(fails(&["put", "all", &one, "--expect", &revision]).contains("somebody changed it"));
+    assert!(does(&["put", "all", &two]).contains("nothing changes"));
+
+    assert!(does(&["rollback", "all"]).contains("~ a: topic was \"u\", is \"t\""));
+    assert!(does(&["remove", "all"]).contains("- a"));
+    assert!(fails(&["get", "all"]).contains("is not there"));
+    does(&["rollback", "all", "2"]);
+    assert!(does(&["get", "all"]).contains("\"/b\""));
+    let history = does(&["history", "all"]);
+    let actions: Vec<_> = history.lines().skip(1).filter_map(|line| line.split_whitespace().nth(3)).collect();
+    assert_eq!(actions, ["rollback", "remove", "rollback", "put", "put"], "{history}");
+
+    for number in 0..60 {
+        std::fs::write(&one, format!(r#"[{{"path": "/{number}", "topic": "t"}}]"#)).expect("the site can be written");
+        does(&["put", "host/web-1", &one]);
+    }
+    assert_eq!(does(&["history", "host/web-1"]).lines().count(), 51, "the last 50");
+}
+
+#[tokio::test]
+async fn a_canary_that_is_refused_is_taken_back_and_one_that_fares_well_is_given_to_all() {
+    let server = EtcdServer::start("etcd-canary", &[]);
+    let mut strict = site("etcd-strict", &server).await;
+    strict.set("agent.topics_max", 1);
+    let easy = site("etcd-easy", &server).await;
+    let [strict_agent, easy_agent] = [strict.agent(), easy.agent()];
+    let each = |what: &str| {
+        let output = easy.command("agents").arg("--json").output().expect("the program was built");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let value = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")[what].clone();
+        text.lines().map(value).collect::<Vec<_>>()
+    };
+    until("both are there", LIMIT, async || each("host").len() == 2).await;
+
+    let file = easy.dir.join("tasks.json");
+    let path = file.display().to_string();
+    let task = |label: &str| {
+        let topic = format!("{}-{{n}}", easy.topic);
+        format!(r#"{{"name": "{label}", "paths": ["/no/{label}"], "topic": "{topic}", "labels": {{"n": "{label}"}}}}"#)
+    };
+    std::fs::write(&file, format!("[{}, {}]", task("a"), task("b"))).expect("the site can be written");
+    let (good, said) = tasks(&easy, &["put", "all", &path, "--canary", "etcd-strict", "--wait", "1s"]);
+    assert!(!good && said.contains("etcd-strict refuses it") && said.contains("taken back"), "{said}");
+    assert!(!tasks(&easy, &["get", "all"]).0, "nobody else has it");
+    until("nobody refuses anything", LIMIT, async || each("standing") == ["running", "running"]).await;
+
+    std::fs::write(&file, format!("[{}]", task("a"))).expect("the site can be written");
+    let (good, said) = tasks(&easy, &["put", "all", &path, "--canary", "1%", "--wait", "1s"]);
+    assert!(good && said.contains("written for all"), "{said}");
+    until("both have it", LIMIT, async || each("tasks_total") == [1, 1]).await;
+    for agent in [strict_agent, easy_agent] {
+        agent.stop_well().await;
+    }
+}
