@@ -185,6 +185,9 @@ async fn a_canary_that_is_refused_is_taken_back_and_one_that_fares_well_is_given
     };
     until("both are there", LIMIT, async || each("host").len() == 2).await;
 
+    for label in ["a", "b"] {
+        kafka::create(&easy.kafka, &format!("{}-{label}", easy.topic), 1).await;
+    }
     let file = easy.dir.join("tasks.json");
     let path = file.display().to_string();
     let task = |label: &str| {

@@ -160,7 +160,10 @@ impl Remote {
         let find = |key: &str| snapshot.entries.iter().find(|entry| entry.key == key).cloned();
         for slot in &mut self.slots {
             let canary = canary_key(&self.prefix, &slot.state.key);
-            let refusal = snapshot.refused.iter().find(|(key, _)| *key == slot.state.key || *key == canary);
+            // Who may not read canaries takes part in none.
+            let refusal = snapshot.refused.iter().find(|(key, error)| {
+                *key == slot.state.key || *key == canary && !matches!(error, EtcdError::Refused { .. })
+            });
             match refusal {
                 // What can't be read is not gone.
                 Some((_, error)) => slot.unreadable = Some(error.to_string()),
