@@ -5,6 +5,7 @@
 //! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration; one that means more says so.
 
 mod agent;
+mod agents;
 mod arguments;
 mod audit;
 mod check;
@@ -12,7 +13,9 @@ mod checkpoints;
 mod dead_letters;
 mod dry_run;
 mod failure;
+mod fleet;
 mod logging;
+mod presence;
 mod reload;
 mod report;
 mod search;
@@ -22,6 +25,7 @@ mod setup;
 mod signals;
 mod stores;
 mod table;
+mod tasks;
 mod trial;
 mod up;
 mod web;
@@ -33,7 +37,7 @@ use self::{
     reload::{Tasks, Uses},
 };
 
-use crate::{config::Config, host, transfer};
+use crate::{config::Config, host, registry::Role, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -68,9 +72,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
-            let tables = &["data_dir", "document", "elasticsearch", "kafka", "metrics", "transfer", "worker_threads"];
+            let tables =
+                &["data_dir", "document", "elasticsearch", "etcd", "kafka", "metrics", "transfer", "worker_threads"];
             let uses = Uses { tables, tasks: Tasks::Unused };
-            service::run(&config, uses, async |stop, health| transfer::run(&config, stop, &health).await)
+            service::run(&config, uses, async |stop, health| {
+                let run = transfer::run(&config, stop, &health);
+                presence::present(&config, Role::Transfer, health.clone(), |_| (), run).await
+            })
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
@@ -80,5 +88,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Test(asked) => trial::run(&config, asked),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
+        Command::Agents(asked) => agents::run(&config, asked),
+        Command::Tasks(asked) => tasks::run(&config, asked),
     }
 }

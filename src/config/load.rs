@@ -16,14 +16,11 @@ use super::{
     files::{self, File, PLACES},
     fixed::Fixed,
     merge,
-    places::{locate, moved},
+    places::moved,
     problem::{Problem, Sources},
     refusal, rules,
     schema::Schema,
 };
-
-/// Said of a second place.
-const OTHER: &str = "this is the other one";
 
 impl Config {
     /// Reads the file at `path`, or else the first that exists of `./logdrive.toml` and
@@ -52,12 +49,8 @@ impl Config {
             .map_err(|error| ConfigError::new(vec![refusal::meant(&error, None)], &sources))?;
         let broken = rules::broken(&config);
         if !broken.is_empty() {
-            let placed = |rules::Breach { path, other, problem }| Problem {
-                span: locate(table.get_ref(), &path),
-                other: other.and_then(|path| Some((locate(table.get_ref(), &path)?, OTHER))),
-                ..problem
-            };
-            return Err(ConfigError::new(broken.into_iter().map(placed).collect(), &sources));
+            let placed = broken.into_iter().map(|breach| breach.placed(table.get_ref()));
+            return Err(ConfigError::new(placed.collect(), &sources));
         }
         config.written = table.get_ref().keys().map(|key| key.get_ref().to_string()).collect();
         let plain = toml::Table::deserialize(Deserializer::from(table))
@@ -92,11 +85,12 @@ impl Config {
     /// Whether there is what `logdrive agent` needs.
     ///
     /// # Errors
-    /// If there is no task.
+    /// If there is no task, and no etcd that tasks could come from.
     pub fn for_agent(&self) -> Result<(), ConfigError> {
         let example =
             "add one:\n\n[[agent.tasks]]\nname = \"nginx\"\npaths = [\"/var/log/nginx/*.log\"]\ntopic = \"nginx\"";
-        if self.agent.tasks.is_empty() { Err(self.lacks("no task says what to collect", example)) } else { Ok(()) }
+        let has_tasks = !self.agent.tasks.is_empty() || !self.etcd.endpoints.is_empty();
+        if !has_tasks { Err(self.lacks("no task says what to collect", example)) } else { Ok(()) }
     }
 
     /// Whether there is what `logdrive transfer` needs.

@@ -3,10 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytesize::ByteSize;
+use toml::de::DeTable;
 
 use super::{
     Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer,
+    places::locate,
     problem::{Problem, nearest},
+    remote,
     topics::is_topic,
 };
 use crate::{
@@ -27,6 +30,17 @@ pub(super) struct Breach {
     pub(super) problem: Problem,
 }
 
+/// Said of a second place.
+const OTHER: &str = "this is the other one";
+
+impl Breach {
+    /// What is wrong, at its place in the table.
+    pub(super) fn placed(self, table: &DeTable<'_>) -> Problem {
+        let other = self.other.and_then(|path| Some((locate(table, &path)?, OTHER)));
+        Problem { span: locate(table, &self.path), other, ..self.problem }
+    }
+}
+
 /// Every rule that is broken.
 pub(super) fn broken(config: &Config) -> Vec<Breach> {
     let mut broken = Broken::default();
@@ -40,6 +54,9 @@ pub(super) fn broken(config: &Config) -> Vec<Breach> {
         broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
     }
     agent(&config.agent, &mut broken);
+    let of_keys = remote::keys::broken(&config.agent);
+    broken.0.extend(of_keys.into_iter().map(|(path, problem)| Breach { path, other: None, problem }));
+    etcd(config, &mut broken);
     kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
     super::documents::broken(&config.document, &mut broken);
@@ -69,6 +86,15 @@ const PERIOD_MIN: Duration = Duration::from_millis(100);
 
 /// With fewer open files, reading would be opening and closing.
 const OPEN_FILES_MIN: usize = 16;
+
+/// What is broken of tasks for this agent, by paths that begin with `tasks.`.
+pub(super) fn tasks(of: &Agent) -> Vec<Breach> {
+    let mut broken = Broken::default();
+    agent(of, &mut broken);
+    let bare = |path: String| path.trim_start_matches("agent.").to_owned();
+    let moved = |Breach { path, other, problem }| Breach { path: bare(path), other: other.map(bare), problem };
+    broken.0.into_iter().map(moved).collect()
+}
 
 fn agent(agent: &Agent, broken: &mut Broken) {
     topic(&agent.dead_letter_topic, "agent.dead_letter_topic", broken);
@@ -311,6 +337,23 @@ fn kafka(config: &Config, broken: &mut Broken) {
             (KafkaError::Setting { name, .. }, _) => broken.add(&format!("kafka.settings.{name}"), what, hint),
             _ => broken.add("kafka.settings", what, hint),
         }
+    }
+}
+
+/// How long a lease may be: a shorter one would end whenever a host is busy, a longer one hide that it is gone.
+const LEASE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+
+fn etcd(config: &Config, broken: &mut Broken) {
+    if !config.etcd.prefix.starts_with('/') || config.etcd.prefix.ends_with('/') {
+        let what = format!("etcd.prefix is {:?}", config.etcd.prefix);
+        broken.add("etcd.prefix", what, "begin it with a slash, and end it with none: \"/logdrive\"");
+    }
+    if !LEASE.contains(&config.etcd.lease) {
+        let what = format!("etcd.lease is {:?}", config.etcd.lease);
+        broken.add("etcd.lease", what, "write a time from \"5s\" to \"1h\"; the default is \"30s\"");
+    }
+    if config.etcd.endpoints.iter().any(|endpoint| endpoint.trim().is_empty()) {
+        broken.add("etcd.endpoints", "an endpoint of etcd is empty", "write \"host:2379\"");
     }
 }
 
