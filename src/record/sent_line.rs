@@ -175,7 +175,8 @@ mod tests {
                 sent.push_message(&mut text);
                 prop_assert_eq!(whole["message"].as_str().map(str::as_bytes), Some(&text[..]));
                 prop_assert_eq!(whole["log.offset"].as_u64(), Some(sent.offset));
-                prop_assert_eq!(serde_json::from_slice::<Value>(sent.time).expect("a string"), &whole["@timestamp"]);
+                let time: Value = serde_json::from_slice(sent.time).expect("a string");
+                prop_assert_eq!(&time, &whole["@timestamp"]);
             }
         }
     }

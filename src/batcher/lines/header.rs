@@ -326,8 +326,22 @@ impl LineJson<'_> {
 }
 
 fn number(digits: &[u8], name: &str, radix: u32) -> Result<u64, FrameError> {
+    if let Some(number) = plain_number(digits, radix) {
+        return Ok(number);
+    }
     let number = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, radix).ok());
     number.ok_or_else(|| FrameError::Meta(format!("the header {name} is no number")))
+}
+
+/// A number of nothing but digits, and so few that it fits; a record has two.
+fn plain_number(digits: &[u8], radix: u32) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    digits.iter().try_fold(0, |number: u64, byte| {
+        let digit = char::from(*byte).to_digit(radix)?;
+        Some(number.wrapping_mul(radix.into()) + u64::from(digit))
+    })
 }
 
 fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
@@ -344,7 +358,7 @@ fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::push_message;
+    use super::{number, push_message};
 
     /// Values of our form and some that are nearly so, many with the same rest.
     fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -368,6 +382,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_are_what_they_are_elsewhere(digits in "[+-]?[0-9a-fA-F]{0,20}|[0-9]{1,20}", radix in prop_oneof![Just(10), Just(16)]) {
+            prop_assert_eq!(number(digits.as_bytes(), "n", radix).ok(), u64::from_str_radix(&digits, radix).ok());
+        }
+
         #[test]
         fn the_message_of_a_value_does_not_depend_on_the_values_before_it(
             values in prop::collection::vec(value(), 0..20)
