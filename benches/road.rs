@@ -58,7 +58,12 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
                 }
             }
             Event::Resumed(checkpoint) => keeper.opened(checkpoint),
-            Event::Changed(_) | Event::Cut(..) | Event::Rested(_) | Event::Ended(_) | Event::Forgotten(_) => (),
+            Event::Changed(_)
+            | Event::Cut(..)
+            | Event::Rested(_)
+            | Event::Ended(_)
+            | Event::Forgotten(_)
+            | Event::Dismissed(_) => (),
         }
     }
     if let Some(batch) = batcher.seal() {

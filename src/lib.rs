@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod record;
 
 // Floor 1: tools and interfaces.
+pub mod etcd;
 pub mod letter;
 pub mod splitter;
 pub mod store;

@@ -10,7 +10,7 @@ use std::{
 /// The floors, lowest first. A room imports only from floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["record", "metrics"],
-    &["splitter", "store", "letter"],
+    &["splitter", "store", "letter", "etcd"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
     &["config"],
     &["agent", "transfer", "local", "search", "audit"],
@@ -23,6 +23,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("elasticsearch", &["elastic"]),
     ("encoding_rs", &["record"]),
+    ("etcd_client", &["etcd"]),
     ("flate2", &["reader"]),
     ("globset", &["reader"]),
     ("inotify", &["reader"]),

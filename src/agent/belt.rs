@@ -1,11 +1,12 @@
 //! The belt: blocks in, records out, receipts back to the keeper. No clock and no I/O but the producer's own queue.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use tokio::sync::mpsc;
 use tracing::error;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     batcher::{self, Batch, Share, Split, frame::Packed, lines::Style},
     checkpoint::Keeper,
-    config::{Agent, Key, KeyError, Task},
+    config::{Agent, Key, Task},
     kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
     metrics::{self, Counter, list},
     reader::{Event, Status},
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// How often a record is offered again that neither its topic nor the dead-letter topic takes.
-const REFUSED_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
+const REFUSED_AGAIN: Duration = Duration::from_secs(30);
 
 /// What comes back with a record's receipt. The halves of a batch that was split share one account, which is
 /// settled with the last of them.
@@ -56,11 +57,15 @@ pub(super) struct Bin {
 }
 
 /// Who sends: packed records and single lines go to Kafka in requests of different sizes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Producers {
-    pub(super) packed: Arc<Producer<Ticket>>,
-    /// There if a task sends single lines.
-    pub(super) lines: Option<Arc<Producer<Ticket>>>,
+    packed: Arc<Producer<Ticket>>,
+    /// There since a task sent single lines.
+    lines: Option<Arc<Producer<Ticket>>>,
+    kafka: kafka::Settings,
+    /// How long single lines may wait for others.
+    age_max: Duration,
+    receipts: mpsc::Sender<Delivered<Ticket>>,
 }
 
 /// What is kept for each task.
@@ -103,41 +108,81 @@ impl Belt {
         producers: Producers,
         kafka: kafka::Settings,
     ) -> anyhow::Result<Self> {
-        let tasks = agent.tasks.iter().zip(agent.topics()?).map(|(task, topic)| {
-            let key = task.key(&host)?;
-            Ok((Arc::clone(&task.name), Lane::of(task, topic, key)))
-        });
-        let tasks = tasks.collect::<Result<_, KeyError>>()?;
-        Ok(Self {
+        let mut belt = Self {
             keeper: Keeper::default(),
             producers,
             letters: Letters::new(agent.dead_letter_topic.as_str().into(), host.clone(), kafka),
             sender: batcher::Sender { host: host.into(), machine: machine.into() },
             settings: agent.batch.clone(),
-            tasks,
+            tasks: HashMap::new(),
             routes: Routes::default(),
             gatherers: HashMap::new(),
             parked: VecDeque::new(),
             sealed: Vec::new(),
             refused: VecDeque::new(),
-        })
+        };
+        for (task, topic) in agent.tasks.iter().zip(agent.topics()?) {
+            belt.begin(task, topic)?;
+        }
+        Ok(belt)
+    }
+
+    /// Makes ready for the blocks of a task, which go to `topic`.
+    ///
+    /// # Errors
+    /// If its records can't have keys as it wants, or librdkafka can't start.
+    pub(super) fn begin(&mut self, task: &Task, topic: Arc<str>) -> anyhow::Result<()> {
+        let key = task.key(&self.sender.host)?;
+        if task.style().is_some() {
+            self.producers.see_to_lines()?;
+        }
+        self.tasks.insert(Arc::clone(&task.name), Lane::of(task, topic, key));
+        Ok(())
+    }
+
+    /// Forgets a task of which nothing is under way and nothing more comes.
+    pub(super) fn end(&mut self, task: &str) {
+        if self.tasks.remove(task).is_some() {
+            Status::default().report(task, 0);
+            self.gatherers.retain(|bin, _| bin.task.as_ref().is_none_or(|of| **of != *task));
+        }
+    }
+
+    /// Forgets the topics that no task names any more; they have to be asked for again before anything goes there.
+    pub(super) fn forget_topics(&mut self) {
+        let named: HashSet<&str> = self.tasks.values().map(|lane| &*lane.topic).collect();
+        self.routes.retain(|topic| named.contains(topic));
+        self.gatherers.retain(|bin, _| named.contains(&*bin.topic));
+    }
+
+    /// Whether everything that came of a task is safe.
+    pub(super) fn is_drained(&self, task: &str) -> bool {
+        self.in_flight(task) == 0
+    }
+
+    /// How many bytes of a task's text came and are not safe.
+    pub(super) fn in_flight(&self, task: &str) -> u64 {
+        self.tasks.get(task).map_or(0, |lane| lane.in_flight)
     }
 
     /// Why nothing that was sent was acknowledged for at least `limit`, or why something is refused again and again, if
     /// so.
-    pub(super) fn silence(&self, limit: std::time::Duration) -> Option<KafkaError> {
+    pub(super) fn silence(&self, limit: Duration) -> Option<KafkaError> {
         let lines = self.producers.lines.as_ref();
         let silence = self.producers.packed.silence(limit).or_else(|| lines.and_then(|lines| lines.silence(limit)));
         silence.or_else(|| self.refused.front().map(|(_, _, why)| why.clone()))
     }
 
-    /// The topics that the tasks name, each once for each producer that sends to it.
-    pub(super) fn topics(&self) -> impl Iterator<Item = (Arc<str>, Arc<Producer<Ticket>>)> {
+    /// The topics that the tasks name, and whether single lines go there; each with the producer that sends to it.
+    pub(super) fn topics(&self) -> impl Iterator<Item = ((Arc<str>, bool), Arc<Producer<Ticket>>)> {
         let mut topics: Vec<_> =
             self.tasks.values().map(|lane| (Arc::clone(&lane.topic), lane.style.is_some())).collect();
         topics.sort();
         topics.dedup();
-        topics.into_iter().map(|(topic, of_lines)| (topic, Arc::clone(self.producers.of(of_lines))))
+        topics.into_iter().map(|topic| {
+            let producer = Arc::clone(self.producers.of(topic.1));
+            (topic, producer)
+        })
     }
 
     /// Whether a block waits for its topic, so that no more events should be taken.
@@ -159,6 +204,8 @@ impl Belt {
             Event::Cut(stream, cut) => self.keeper.cut(stream, cut),
             Event::Ended(stream) => self.keeper.ended(stream),
             Event::Forgotten(stream) => self.keeper.forgotten(stream),
+            // The fleet's business.
+            Event::Dismissed(_) => (),
             Event::Block(block) => {
                 // Before this block is under way too.
                 if self.routes.is_pinned() {
@@ -366,6 +413,28 @@ impl Lane {
 }
 
 impl Producers {
+    /// Producers whose receipts go to `receipts`.
+    ///
+    /// # Errors
+    /// If librdkafka can't start.
+    pub(super) fn new(
+        kafka: &kafka::Settings,
+        age_max: Duration,
+        receipts: mpsc::Sender<Delivered<Ticket>>,
+    ) -> Result<Self, KafkaError> {
+        let packed = Arc::new(Producer::new(kafka, receipts.clone())?);
+        Ok(Self { packed, lines: None, kafka: kafka.clone(), age_max, receipts })
+    }
+
+    /// Makes the producer of single lines if there is none.
+    fn see_to_lines(&mut self) -> Result<(), KafkaError> {
+        if self.lines.is_none() {
+            let linger = batcher::lines::linger(self.age_max);
+            self.lines = Some(Arc::new(Producer::of_pieces(&self.kafka, linger, self.receipts.clone())?));
+        }
+        Ok(())
+    }
+
     fn of(&self, of_lines: bool) -> &Arc<Producer<Ticket>> {
         self.lines.as_ref().filter(|_| of_lines).unwrap_or(&self.packed)
     }

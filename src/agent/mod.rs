@@ -6,6 +6,7 @@
 //! under way is bounded by the byte budget alone: when Kafka is away, reading waits.
 
 mod belt;
+mod fleet;
 mod gather;
 mod known;
 mod letters;
@@ -17,7 +18,7 @@ mod saving;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     sync::mpsc,
@@ -27,18 +28,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub(crate) use self::belt::Ticket;
+pub use self::fleet::{Control, Standing, TaskState, Tasks};
 use self::{
     belt::{Belt, Producers},
+    fleet::{Fleet, Step},
     known::Known,
     outlook::{Outlook, SILENCE_MAX},
+    route::Asking,
     saving::Saving,
 };
 use crate::{
-    batcher,
     checkpoint::Window,
     config::Config,
     host,
-    kafka::{Delivered, Producer},
+    kafka::Delivered,
     metrics::{self, Health, list},
     reader::{self, Event, Reader},
     record::Budget,
@@ -56,12 +59,23 @@ const EVENTS_MAX: usize = 64;
 /// How many receipts wait; each batch that is under way has one, and the budget bounds those.
 const RECEIPTS_MAX: usize = 1024;
 
-/// Collects what the configuration's tasks mean until `stop` is cancelled, then finishes what was read.
+/// Collects what `control` wants until `stop` is cancelled, then finishes what was read. The tasks that the configuration
+/// itself has are of no importance here.
 ///
 /// # Errors
 /// If the checkpoint store or the reader can't be started. Kafka being away is no error: reading waits for it. The
 /// checkpoints can be seen through `window` while it runs.
-pub async fn run(config: &Config, stop: CancellationToken, health: &Health, window: &Window) -> anyhow::Result<()> {
+pub async fn run(
+    config: &Config,
+    control: Control,
+    stop: CancellationToken,
+    health: &Health,
+    window: &Window,
+) -> anyhow::Result<()> {
+    let tasks = control.wanted.borrow().tasks.to_vec();
+    let mut config = config.clone();
+    config.agent.tasks = tasks;
+    let config = &config;
     let machine = host::machine_id(&config.data_dir)?;
     let host_name = config.agent.host.clone().unwrap_or_else(host::name);
     let Some(known) = Known::open(config, &machine, &health.part("checkpoints"), &stop).await? else { return Ok(()) };
@@ -74,16 +88,11 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
     info!(tasks = tasks.len(), known = known.len(), kafka = %config.kafka.bootstrap_servers, "collecting");
     let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
-    let has_lines = config.agent.tasks.iter().any(|task| task.style().is_some());
-    let lines = has_lines.then(|| {
-        let linger = batcher::lines::linger(config.agent.batch.age_max);
-        Producer::of_pieces(&config.kafka, linger, receipts.clone())
-    });
-    let lines = lines.transpose()?;
-    let producers = Producers { packed: Arc::new(Producer::new(&config.kafka, receipts)?), lines: lines.map(Arc::new) };
+    let producers = Producers::new(&config.kafka, config.agent.batch.age_max, receipts)?;
     let belt = Belt::new(&config.agent, host_name, machine, producers, config.kafka.clone())?;
     let wires = Wires {
         reader,
+        fleet: Fleet::new(&config.agent, control),
         blocks,
         delivered,
         budget,
@@ -97,6 +106,7 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health, wind
 /// Everything that comes in and goes out, joined.
 struct Wires {
     reader: Reader,
+    fleet: Fleet,
     blocks: mpsc::Receiver<Event>,
     delivered: mpsc::Receiver<Delivered<Ticket>>,
     budget: Budget,
@@ -108,8 +118,9 @@ struct Wires {
 impl Wires {
     async fn carry(mut self, mut belt: Belt, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
         let (answers, mut routes) = mpsc::channel(16);
-        let mut outlook = Outlook::new(self.health.part("kafka"), belt.topics().map(|(topic, _)| topic));
-        let mut asking = route::ask(belt.topics(), &answers);
+        let mut outlook = Outlook::new(self.health.part("kafka"), belt.topics().map(|((topic, _), _)| topic));
+        let mut asking = Asking::new(answers);
+        asking.follow(belt.topics());
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
@@ -126,15 +137,23 @@ impl Wires {
                     outlook.tell(belt.silence(SILENCE_MAX).as_ref());
                 }
                 () = self.saving.finished(&mut belt.keeper) => (),
+                () = self.fleet.changed() => self.follow(&mut belt, &mut asking, &mut outlook),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
                 _ = tick.tick() => {
                     self.tick(&mut belt);
                     outlook.tell(belt.silence(SILENCE_MAX).as_ref());
                 }
                 event = self.blocks.recv(), if !belt.is_parked() && !self.is_held(&belt) => match event {
+                    Some(Event::Dismissed(task)) => {
+                        self.fleet.dismissed(&task);
+                        belt.seal_all();
+                    }
                     Some(event) => self.take(&mut belt, event),
                     None => anyhow::bail!("all reading threads ended; the log above says why"),
                 },
+            }
+            if self.fleet.has_leaving() {
+                self.end_tasks(&mut belt, &mut asking, &mut outlook);
             }
             // Not `ship`, which would wait: receipts are taken while a commit runs.
             if self.is_held(&belt) {
@@ -143,8 +162,37 @@ impl Wires {
                 belt.ship().await;
             }
         }
-        asking.abort_all();
+        drop(asking);
         self.drain(belt, config).await
+    }
+
+    /// Begins and ends tasks, as far as that can be done now.
+    fn follow(&mut self, belt: &mut Belt, asking: &mut Asking, outlook: &mut Outlook) {
+        for step in self.fleet.steps() {
+            match step {
+                Step::Dismiss(task) => self.reader.dismiss(&task),
+                Step::Begin(task, topic) => {
+                    let begun = belt.begin(&task, topic).and_then(|()| Ok(self.reader.begin(&task.reader())?));
+                    if let Err(error) = begun {
+                        belt.end(&task.name);
+                        self.fleet.refuse(&task.name, &error);
+                    }
+                }
+            }
+        }
+        // Who goes on to be asked for is known.
+        belt.forget_topics();
+        asking.follow(belt.topics());
+        outlook.follow(belt.topics().map(|((topic, _), _)| topic));
+    }
+
+    /// Ends the tasks that are drained, and goes on with what waited for that.
+    fn end_tasks(&mut self, belt: &mut Belt, asking: &mut Asking, outlook: &mut Outlook) {
+        let ended = self.fleet.ended(|task| belt.is_drained(task));
+        if !ended.is_empty() {
+            ended.iter().for_each(|task| belt.end(task));
+            self.follow(belt, asking, outlook);
+        }
     }
 
     /// Whether there is something to send that must wait until checkpoints are on disk.
@@ -165,7 +213,9 @@ impl Wires {
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            belt.report(&self.reader.status());
+            let status = self.reader.status();
+            belt.report(&status);
+            self.fleet.saw(|task| status.get(task).map_or(0, |status| status.unread_bytes) + belt.in_flight(task));
         }
     }
 

@@ -19,15 +19,30 @@ pub(super) struct Outlook {
     unknown: BTreeMap<Arc<str>, KafkaError>,
     /// Topics of which nothing was heard at all.
     unheard: BTreeSet<Arc<str>>,
+    topics: BTreeSet<Arc<str>>,
 }
 
 impl Outlook {
     pub(super) fn new(part: Part, topics: impl Iterator<Item = Arc<str>>) -> Self {
-        Self { part, unknown: BTreeMap::new(), unheard: topics.collect() }
+        let topics: BTreeSet<Arc<str>> = topics.collect();
+        Self { part, unknown: BTreeMap::new(), unheard: topics.clone(), topics }
+    }
+
+    /// From now on these are the topics.
+    pub(super) fn follow(&mut self, topics: impl Iterator<Item = Arc<str>>) {
+        let topics: BTreeSet<Arc<str>> = topics.collect();
+        self.unknown.retain(|topic, _| topics.contains(topic));
+        self.unheard.extend(topics.difference(&self.topics).cloned());
+        self.unheard.retain(|topic| topics.contains(topic));
+        self.topics = topics;
     }
 
     /// Notes what came of asking for a topic.
     pub(super) fn heard(&mut self, topic: &Arc<str>, answer: Result<(), KafkaError>) {
+        if !self.topics.contains(topic) {
+            // It was asked for when there still was a task for it.
+            return;
+        }
         self.unheard.remove(topic);
         match answer {
             Ok(()) => drop(self.unknown.remove(topic)),

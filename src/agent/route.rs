@@ -1,8 +1,16 @@
 //! Which partition a file's lines go to: always the same one, so that their order is kept.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
 use tracing::info;
 
 use super::Ticket;
@@ -39,6 +47,12 @@ impl Routes {
         }
     }
 
+    /// Forgets the topics to which nobody sends any more.
+    pub(super) fn retain(&mut self, is_used: impl Fn(&str) -> bool) {
+        self.partitions.retain(|topic, _| is_used(topic));
+        self.pinned.retain(|(topic, _), _| is_used(topic));
+    }
+
     /// Whether a stream is kept in its old partition.
     pub(super) fn is_pinned(&self) -> bool {
         !self.pinned.is_empty()
@@ -70,28 +84,46 @@ pub(super) type Answer = (Arc<str>, Result<i32, KafkaError>);
 
 /// Asks Kafka for each topic, by the producer that sends to it, until it answers, and from then on every now and then,
 /// for partitions may be added.
-pub(super) fn ask(
-    topics: impl Iterator<Item = (Arc<str>, Arc<Producer<Ticket>>)>,
-    answers: &mpsc::Sender<Answer>,
-) -> JoinSet<()> {
-    let mut asking = JoinSet::new();
-    for (topic, producer) in topics {
-        let answers = answers.clone();
-        asking.spawn(async move {
-            let mut pause = AGAIN_FIRST;
-            loop {
-                let answer = producer.partitions(&topic).await;
-                let wait = if answer.is_ok() { AGAIN_KNOWN } else { pause };
-                // Nobody listens once the agent stops.
-                if answers.send((Arc::clone(&topic), answer)).await.is_err() {
-                    return;
-                }
-                sleep(wait).await;
-                pause = (pause * 2).min(AGAIN_LAST);
-            }
-        });
+pub(super) struct Asking {
+    answers: mpsc::Sender<Answer>,
+    /// By topic, and by whether single lines go there.
+    each: BTreeMap<(Arc<str>, bool), AbortHandle>,
+    /// Ends them all with itself.
+    running: JoinSet<()>,
+}
+
+impl Asking {
+    pub(super) fn new(answers: mpsc::Sender<Answer>) -> Self {
+        Self { answers, each: BTreeMap::new(), running: JoinSet::new() }
     }
-    asking
+
+    /// From now on these are the topics.
+    pub(super) fn follow(&mut self, topics: impl Iterator<Item = ((Arc<str>, bool), Arc<Producer<Ticket>>)>) {
+        let mut before = std::mem::take(&mut self.each);
+        for (topic, producer) in topics {
+            let asked = before.remove(&topic);
+            let asked =
+                asked.unwrap_or_else(|| self.running.spawn(ask(Arc::clone(&topic.0), producer, self.answers.clone())));
+            self.each.insert(topic, asked);
+        }
+        before.values().for_each(AbortHandle::abort);
+        // What was aborted is taken out.
+        while self.running.try_join_next().is_some() {}
+    }
+}
+
+async fn ask(topic: Arc<str>, producer: Arc<Producer<Ticket>>, answers: mpsc::Sender<Answer>) {
+    let mut pause = AGAIN_FIRST;
+    loop {
+        let answer = producer.partitions(&topic).await;
+        let wait = if answer.is_ok() { AGAIN_KNOWN } else { pause };
+        // Nobody listens once the agent stops.
+        if answers.send((Arc::clone(&topic), answer)).await.is_err() {
+            return;
+        }
+        sleep(wait).await;
+        pause = (pause * 2).min(AGAIN_LAST);
+    }
 }
 
 #[cfg(test)]

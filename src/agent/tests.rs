@@ -9,13 +9,17 @@ use std::{
 };
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, block_in_place},
+};
 use tokio_util::sync::CancellationToken;
 
+use super::{Control, Standing, Tasks};
 use crate::{
     batcher::frame,
     checkpoint::Window,
-    config::Config,
+    config::{Config, Task, Wanted},
     kafka::{self, Reach},
     metrics::Health,
     record::Stream,
@@ -29,6 +33,7 @@ struct Site {
     config: Config,
     _cluster: MockCluster<'static, DefaultProducerContext>,
     running: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    control: Option<(watch::Sender<Wanted>, watch::Receiver<Tasks>)>,
 }
 
 impl Site {
@@ -36,6 +41,7 @@ impl Site {
         let dir = tempfile::tempdir().expect("a directory");
         let cluster = MockCluster::new(1).expect("a mock cluster");
         cluster.create_topic("app", 2, 1).expect("a topic");
+        cluster.create_topic("single", 1, 1).expect("a topic");
         let path = dir.path().display();
         let text = format!(
             "data_dir = \"{path}/data\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
@@ -45,13 +51,17 @@ impl Site {
         let file = dir.path().join("logdrive.toml");
         fs::write(&file, text).expect("written");
         let config = Config::load(Some(&file)).expect("a configuration");
-        Self { dir, config, _cluster: cluster, running: None }
+        Self { dir, config, _cluster: cluster, running: None, control: None }
     }
 
     fn start(&mut self) {
         let (stop, config) = (CancellationToken::new(), self.config.clone());
         let token = stop.clone();
-        let role = async move { super::run(&config, token, &Health::default(), &Window::default()).await };
+        let (wants, wanted) = watch::channel(Wanted { tasks: config.agent.tasks.clone().into(), generation: 1 });
+        let (tells, told) = watch::channel(Tasks::default());
+        let control = Control { wanted, tasks: tells };
+        self.control = Some((wants, told));
+        let role = async move { super::run(&config, control, token, &Health::default(), &Window::default()).await };
         self.running = Some((stop, tokio::spawn(role)));
     }
 
@@ -159,4 +169,59 @@ async fn without_anything_in_kafka_the_configured_rule_says_where_to_begin() {
     site.sent_all(6).await;
     assert!(begun.elapsed() < LIMIT);
     site.stop().await;
+}
+
+impl Site {
+    /// Wants these tasks, and waits until they are what runs.
+    async fn want(&mut self, tasks: &[Task]) -> Tasks {
+        let (wants, told) = self.control.as_mut().expect("it runs");
+        let generation = wants.borrow().generation + 1;
+        wants.send_replace(Wanted { tasks: tasks.into(), generation });
+        let done = told.wait_for(|tasks| tasks.generation == generation);
+        tokio::time::timeout(LIMIT, done).await.expect("in time").expect("it runs").clone()
+    }
+
+    fn task(&self, name: &str, pattern: &str, topic: &str, rest: &str) -> Task {
+        let path = self.dir.path().display();
+        let text = format!("name = \"{name}\"\npaths = [\"{path}/{pattern}\"]\ntopic = \"{topic}\"\n{rest}");
+        toml::from_str(&text).expect("a task")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_begin_end_and_change_while_others_run_and_each_line_is_sent_once() {
+    let mut site = Site::new();
+    let mut bytes = site.append(0..1000);
+    site.start();
+    site.sent_all(bytes).await;
+    let t = site.config.agent.tasks[0].clone();
+    let labelled = site.task("t", "*.log", "app", "labels = { service = \"api\" }");
+    let single = site.task("single", "*.txt", "single", "encoding = \"lines\"");
+    fs::write(site.dir.path().join("a.txt"), "a line\n").expect("written");
+
+    let told = site.want(&[t.clone(), single.clone()]).await;
+    assert_eq!(told.each.keys().map(|name| &**name).collect::<Vec<_>>(), ["single", "t"]);
+    assert_eq!((told.each["t"].generation, told.each["single"].generation), (1, 2), "the first was not touched");
+    assert!(told.each.values().all(|task| task.standing == Standing::Running));
+    for round in 1..20 {
+        bytes += site.append(round * 1000..round * 1000 + 500);
+        let tasks =
+            [&[][..], &[t.clone(), single.clone()], std::slice::from_ref(&labelled), &[single.clone(), t.clone()]];
+        let tasks = tasks[round % tasks.len()];
+        let told = site.want(tasks).await;
+        assert_eq!(told.each.len(), tasks.len());
+        assert!(told.each.values().all(|task| task.standing == Standing::Running));
+        bytes += site.append(round * 1000 + 500..round * 1000 + 1000);
+    }
+    site.want(&[labelled]).await;
+    site.sent_all(bytes).await;
+    site.stop().await;
+    let sent = site.sent();
+    for pieces in sent.into_values() {
+        let all = pieces.len();
+        let pieces: BTreeSet<(u64, u64)> = pieces.into_iter().collect();
+        assert_eq!(pieces.len(), all, "nothing was sent twice");
+        let end = pieces.iter().fold(0, |at, (offset, bytes)| if *offset == at { at + bytes } else { at });
+        assert_eq!(Some(end), pieces.last().map(|(offset, bytes)| offset + bytes), "they are adjacent");
+    }
 }

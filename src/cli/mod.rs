@@ -4,6 +4,7 @@
 //! signal and ends at once on the second. The room promises that every failure is told in words, with what to do
 //! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration; one that means more says so.
 
+mod agent;
 mod arguments;
 mod audit;
 mod check;
@@ -11,6 +12,7 @@ mod checkpoints;
 mod dead_letters;
 mod failure;
 mod logging;
+mod reload;
 mod report;
 mod search;
 mod serve;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 use self::arguments::{Arguments, Command};
 
-use crate::{agent, checkpoint::Window, config::Config, host, transfer};
+use crate::{config::Config, host, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -55,12 +57,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = Config::load(arguments.config.as_deref())?;
     match &arguments.command {
         Command::Up(up) => up::run(&config, up),
-        Command::Agent => {
-            config.for_agent()?;
-            let window = Window::default();
-            let routes = serve::checkpoints(window.clone());
-            service::run_with(&config, routes, async |stop, health| agent::run(&config, stop, &health, &window).await)
-        }
+        Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
             service::run(&config, async |stop, health| transfer::run(&config, stop, &health).await)

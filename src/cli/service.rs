@@ -4,13 +4,13 @@ use std::{thread, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
-use tokio::{runtime, time};
+use tokio::{runtime, sync::watch, time};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{serve, signals::Signals};
+use super::{reload::Reload, serve, signals::Signals};
 use crate::{
-    config::Config,
+    config::{Config, Wanted},
     metrics::{Exposition, Health},
 };
 
@@ -37,9 +37,19 @@ pub(super) fn run_with(
     routes: Router,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    run_live(config, routes, None, role)
+}
+
+/// The same, for a role whose tasks change while it runs: `wanted` tells it when the configuration does.
+pub(super) fn run_live(
+    config: &Config,
+    routes: Router,
+    wanted: Option<watch::Sender<Wanted>>,
+    role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let exposition = Exposition::install()?;
     let runtime = threads(config)?;
-    let ended = runtime.block_on(around(config, exposition, routes, role));
+    let ended = runtime.block_on(around(config, exposition, routes, wanted, role));
     runtime.shutdown_timeout(LAST_WORDS);
     ended
 }
@@ -60,10 +70,12 @@ async fn around(
     config: &Config,
     exposition: Exposition,
     routes: Router,
+    wanted: Option<watch::Sender<Wanted>>,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (health, stop) = (Health::default(), CancellationToken::new());
     let signals = Signals::take()?;
+    let reload = Reload::new(config, wanted)?;
     let listener = serve::open(&config.metrics.listen, "metrics.listen").await?;
     // Metrics are served to the end of the drain, so that one can watch it.
     let routes = routes.merge(serve::operations(exposition.clone(), health.clone()));
@@ -74,6 +86,7 @@ async fn around(
     let ended = tokio::select! {
         ended = role(stop.clone(), health) => ended,
         interrupted = signals.obey(&stop) => Err(interrupted),
+        never = reload.run() => match never {},
     };
     if ended.is_ok() {
         info!("stopped; everything that was begun is finished or will be read again");

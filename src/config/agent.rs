@@ -70,7 +70,7 @@ pub struct Agent {
 }
 
 /// Some files and the topic they go to.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// What metrics, documents and checkpoints call the task; not empty.

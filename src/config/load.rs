@@ -15,6 +15,7 @@ use toml::{
 
 use super::{
     Config, ConfigError, check, environment,
+    fixed::Fixed,
     problem::{Problem, Sources},
     rules,
     schema::Schema,
@@ -65,6 +66,8 @@ impl Config {
             return Err(ConfigError::new(broken.into_iter().map(placed).collect(), &sources));
         }
         config.written = table.get_ref().keys().map(|key| key.get_ref().to_string()).collect();
+        let plain = toml::Table::deserialize(Deserializer::from(table)).map_err(|error| refusal(&error, &sources))?;
+        config.fixed = Fixed::of(&plain);
         config.file = file.map(|(path, _)| path);
         Ok(config)
     }
@@ -73,6 +76,12 @@ impl Config {
     #[must_use]
     pub fn names(&self, table: &str) -> bool {
         self.written.contains(table)
+    }
+
+    /// The settings that differ between two configurations and can't change while a process runs, by their dotted paths.
+    #[must_use]
+    pub fn differing(&self, other: &Config) -> Vec<String> {
+        self.fixed.differing(&other.fixed)
     }
 
     /// Whether there is what `logdrive agent` needs.

@@ -5,9 +5,12 @@
 //! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
 
 mod agent;
+mod change;
 mod check;
 mod documents;
 mod environment;
+mod fixed;
+mod follow;
 mod key;
 mod load;
 mod problem;
@@ -25,7 +28,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+use self::fixed::Fixed;
+
 pub use agent::{Agent, Encoding, Task};
+pub use change::{Change, Wanted};
+pub use follow::Follower;
 pub use key::{Key, KeyError};
 pub use problem::ConfigError;
 pub use rate::Rate;
@@ -67,6 +74,9 @@ pub struct Config {
     /// The tables that a file or a variable has something of.
     #[serde(skip)]
     written: BTreeSet<String>,
+    /// What can't change while a process runs.
+    #[serde(skip)]
+    fixed: Fixed,
 }
 
 /// `[metrics]`: where every long-running command serves `/metrics`, `/livez` and `/readyz`.
@@ -103,6 +113,7 @@ impl Default for Config {
             web: Web::default(),
             file: None,
             written: BTreeSet::new(),
+            fixed: Fixed::default(),
         }
     }
 }

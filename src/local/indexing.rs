@@ -163,6 +163,8 @@ impl Indexing {
                 self.keeper.forgotten(stream);
                 return Ok(());
             }
+            // Nobody ends a task here.
+            Event::Dismissed(_) => return Ok(()),
             Event::Block(block) => block,
         };
         if let Err(error) = self.keeper.take(&block.span()) {

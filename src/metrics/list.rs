@@ -16,6 +16,10 @@ metrics! {
     BUILD_INFO = Metric::gauge("logdrive_build_info", &["version"], "1; the version is in the label.");
     ERRORS = Metric::counter("logdrive_errors_total", &["part", "kind"], "Errors by the part that met them and their kind.");
 
+    // Configuration.
+    CONFIG_RELOADS = Metric::counter("logdrive_config_reloads_total", &["outcome"], "How often the configuration was read again, by what came of it: applied, unchanged, refused.");
+    CONFIG_RELOAD_SUCCESSFUL = Metric::gauge("logdrive_config_last_reload_successful", &[], "1 if the configuration was valid when it was last read, 0 if it was refused and an older one runs on.");
+
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");

@@ -1,6 +1,6 @@
 //! What all files of a lane share: the settings, the budget, the way out, and what is counted.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Instant};
 
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -23,7 +23,8 @@ pub(super) struct Context {
     pub(super) table: Arc<Table>,
     budget: Budget,
     events: mpsc::Sender<Event>,
-    tasks: HashMap<Arc<str>, Counters>,
+    /// What is counted for each task that has, or had, files here.
+    tasks: RefCell<HashMap<Arc<str>, Arc<Counters>>>,
     waited: Histogram,
     unpackers: Arc<Semaphore>,
 }
@@ -36,17 +37,24 @@ impl Context {
         events: mpsc::Sender<Event>,
         stop: CancellationToken,
         table: Arc<Table>,
-        tasks: &[Arc<str>],
     ) -> Self {
-        let tasks = tasks.iter().map(|task| (Arc::clone(task), Counters::of(task))).collect();
+        let tasks = RefCell::default();
         let waited = metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]);
         let unpackers = Arc::new(Semaphore::new(UNPACK_AT_ONCE));
         Self { settings, open_max: open_max.max(1), stop, table, budget, events, tasks, waited, unpackers }
     }
 
-    pub(super) fn counters(&self, task: &Arc<str>) -> &Counters {
-        // Every file is assigned under a task that the reader was started with.
-        &self.tasks[task]
+    pub(super) fn counters(&self, task: &Arc<str>) -> Arc<Counters> {
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(counters) = tasks.get(task) {
+            return Arc::clone(counters);
+        }
+        Arc::clone(tasks.entry(Arc::clone(task)).or_insert_with(|| Arc::new(Counters::of(task))))
+    }
+
+    /// Forgets what is counted for a task that has ended.
+    pub(super) fn forget(&self, task: &str) {
+        self.tasks.borrow_mut().remove(task);
     }
 
     /// The right to unpack a compressed file; none while the lane unpacks as many as it may.

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::{identity, progress::Progress, reading::Reading, succession::Succession};
+use super::{identity, order::Dismissal, progress::Progress, reading::Reading, schedule::Rule, succession::Succession};
 use crate::record::{Checkpoint, FileId, Place};
 
 /// A file, handed to the lane that will read it.
@@ -67,16 +67,10 @@ pub(super) enum Command {
     Renamed(FileId, Arc<Path>),
     /// The file's last name is gone.
     Deleted(FileId),
-}
-
-impl Command {
-    /// The file that the message is about.
-    pub(super) fn id(&self) -> FileId {
-        match self {
-            Self::Add(assignment) => assignment.id,
-            Self::Wake(id) | Self::Renamed(id, _) | Self::Deleted(id) => *id,
-        }
-    }
+    /// Files of this task come from now on, and they have a rule of their own.
+    Begin(Arc<str>, Rule),
+    /// Let all files of a task go.
+    Dismiss(Arc<Dismissal>),
 }
 
 /// What a lane was told of a file that is in its turn: the sum of it, so that it stays small however long the turn.
@@ -97,6 +91,8 @@ impl Later {
             Command::Wake(id) => self.woken = Some(id),
             Command::Renamed(id, path) => self.renamed = Some((id, path)),
             Command::Deleted(id) => self.deleted = Some(id),
+            // These are about no file.
+            Command::Begin(..) | Command::Dismiss(_) => (),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Matcher {
     pub(super) ignore_older: Option<Duration>,
     pub(super) unpack: bool,
     oldest_first: bool,
+    /// When the task began, in nanoseconds since 1970.
+    pub(super) begun_ns: i128,
     pub(super) reading: Arc<Reading>,
 }
 
@@ -35,6 +37,7 @@ impl Matcher {
             ignore_older: task.ignore_older,
             unpack: task.compression == Compression::Auto,
             oldest_first: task.oldest_first,
+            begun_ns: jiff::Timestamp::now().as_nanosecond(),
             reading: Reading::of(task, line_bytes_max).map_err(multiline)?,
         })
     }

@@ -22,6 +22,7 @@ mod lane;
 mod limits;
 mod matcher;
 mod multiline;
+mod order;
 mod pattern;
 mod pread;
 mod progress;
@@ -59,9 +60,10 @@ use self::{
     known::Known,
     lane::Lane,
     matcher::Matcher,
+    order::Order,
     pread::Pread,
     ring::Ring,
-    schedule::Rules,
+    schedule::{Rule, Rules},
     table::Table,
     watch::Watch,
 };
@@ -248,6 +250,8 @@ pub enum Event {
     Forgotten(Stream),
     /// Nothing more will come of the stream. If its file goes on as a newer generation, that one was opened before.
     Ended(Stream),
+    /// No block of this task comes any more; its streams rest.
+    Dismissed(Arc<str>),
 }
 
 impl Event {
@@ -261,7 +265,8 @@ impl Event {
             | Event::Rested(_)
             | Event::Resumed(_)
             | Event::Ended(_)
-            | Event::Forgotten(_) => false,
+            | Event::Forgotten(_)
+            | Event::Dismissed(_) => false,
         }
     }
 }
@@ -302,6 +307,7 @@ pub struct Reader {
     wake: UnixStream,
     threads: Vec<thread::JoinHandle<()>>,
     table: Arc<Table>,
+    settings: Settings,
 }
 
 impl Reader {
@@ -333,7 +339,6 @@ impl Reader {
             watch: Watch::new(woken)?,
         };
         let mut discover = Discover::new(matchers, Known::new(seed, known), means);
-        let names: Vec<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.name)).collect();
         let mut threads = Vec::new();
         let lanes = lane_count(settings.lanes);
         let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
@@ -348,14 +353,30 @@ impl Reader {
                 events.clone(),
                 stop.clone(),
                 Arc::clone(&table),
-                &names,
             );
             let rules = rules.clone();
             let thread = thread::Builder::new().name(format!("lane-{index}"));
             threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);
         }
         threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
-        Ok(Self { stop, wake, threads, table })
+        Ok(Self { stop, wake, threads, table, settings })
+    }
+
+    /// Begins to read what one more task means. None of the same name may be read.
+    ///
+    /// # Errors
+    /// If a pattern can't be used.
+    pub fn begin(&self, task: &Task) -> Result<(), ReaderError> {
+        let matcher = Matcher::of(task, self.settings.line_bytes_max)?;
+        self.table.order(Order::Begin(matcher, Rule::of(task, self.settings.block_bytes)));
+        Ok(())
+    }
+
+    /// Ends a task: its files are let go where reading stands, but those that were deleted are read to their ends
+    /// first. When no block of it comes any more, [`Event::Dismissed`] says so, also if there was no such task. A task
+    /// of the same name that begins then goes on where this one stopped.
+    pub fn dismiss(&self, task: &Arc<str>) {
+        self.table.order(Order::Dismiss(Arc::clone(task)));
     }
 
     /// Ends reading. What was read is on the channel, which closes behind it.

@@ -23,8 +23,9 @@ pub(super) struct Rules {
     tasks: HashMap<Arc<str>, Rule>,
 }
 
-#[derive(Clone)]
-struct Rule {
+/// What holds the files of a task back.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
     bucket: Option<Arc<Bucket>>,
     oldest_first: bool,
 }
@@ -32,12 +33,21 @@ struct Rule {
 impl Rules {
     /// The rules of `tasks`, and of all of them together, for reads of up to `read_bytes`.
     pub(super) fn new(rate: Option<u64>, tasks: &[Task], read_bytes: usize) -> Self {
-        let now = Instant::now();
-        let bucket = |rate: Option<u64>| rate.map(|rate| Arc::new(Bucket::new(rate, read_bytes, now)));
-        let special = tasks.iter().filter(|task| task.rate.is_some() || task.oldest_first);
-        let rule = |task: &Task| Rule { bucket: bucket(task.rate), oldest_first: task.oldest_first };
-        Self { all: bucket(rate), tasks: special.map(|task| (Arc::clone(&task.name), rule(task))).collect() }
+        let rules = tasks.iter().filter_map(|task| Some((Arc::clone(&task.name), Rule::of(task, read_bytes)?)));
+        Self { all: bucket(rate, read_bytes), tasks: rules.collect() }
     }
+}
+
+impl Rule {
+    /// The rule of a task, for reads of up to `read_bytes`; none if nothing holds it back.
+    pub(super) fn of(task: &Task, read_bytes: usize) -> Option<Self> {
+        let is_special = task.rate.is_some() || task.oldest_first;
+        is_special.then(|| Self { bucket: bucket(task.rate, read_bytes), oldest_first: task.oldest_first })
+    }
+}
+
+fn bucket(rate: Option<u64>, read_bytes: usize) -> Option<Arc<Bucket>> {
+    rate.map(|rate| Arc::new(Bucket::new(rate, read_bytes, Instant::now())))
 }
 
 /// The line of one lane.
@@ -74,6 +84,8 @@ struct Own {
     aside: usize,
     /// With an order by age, a file of the task is in its turn, and the next is to wait for it.
     is_away: bool,
+    /// How many grants were not given back.
+    out: usize,
 }
 
 /// A rate, and since when someone waits for it.
@@ -91,14 +103,37 @@ struct Closed {
 
 impl Schedule {
     pub(super) fn new(rules: Rules, quantum: usize) -> Self {
-        let (mut own, mut tasks) = (Vec::new(), HashMap::new());
-        for (task, Rule { bucket, oldest_first }) in rules.tasks {
-            let gate = bucket.map(|bucket| Gate::new(bucket, &task));
-            tasks.insert(task, own.len());
-            own.push(Own { gate, oldest_first, files: BTreeMap::new(), aside: 0, is_away: false });
-        }
         let all = rules.all.map(|bucket| Gate::new(bucket, ""));
-        Self { line: VecDeque::new(), all, own, tasks, quantum, queued: 0 }
+        let (own, tasks) = (Vec::new(), HashMap::new());
+        let mut schedule = Self { line: VecDeque::new(), all, own, tasks, quantum, queued: 0 };
+        for (task, rule) in rules.tasks {
+            schedule.begin(task, rule);
+        }
+        schedule
+    }
+
+    /// From now on the files of a task stand in line by its rule. One that ended before left its place if none of its
+    /// files stands in line any more.
+    pub(super) fn begin(&mut self, task: Arc<str>, Rule { bucket, oldest_first }: Rule) {
+        let gate = bucket.map(|bucket| Gate::new(bucket, &task));
+        let own = Own { gate, oldest_first, files: BTreeMap::new(), aside: 0, is_away: false, out: 0 };
+        let is_left = |(index, own): &(usize, &Own)| {
+            own.files.is_empty() && own.out == 0 && !self.tasks.values().any(|used| used == index)
+        };
+        let left = self.own.iter().enumerate().find(is_left).map(|(index, _)| index);
+        match left {
+            Some(index) => self.own[index] = own,
+            None => self.own.push(own),
+        }
+        self.tasks.insert(task, left.unwrap_or(self.own.len() - 1));
+    }
+
+    /// The files of a task stand in line like all others from now on.
+    pub(super) fn end(&mut self, task: &str) {
+        if let Some(index) = self.tasks.remove(task) {
+            // Those that are in line wait for nothing more.
+            self.own[index].gate = None;
+        }
     }
 
     /// Puts a file in line; `born_ns` is its age, where a task reads the oldest first.
@@ -137,6 +172,7 @@ impl Schedule {
                     // There is a file for each ticket.
                     let (_, file) = own.files.pop_first()?;
                     own.is_away = own.oldest_first;
+                    own.out += 1;
                     Grant { file, own: Some(index) }
                 }
             });
@@ -149,6 +185,7 @@ impl Schedule {
         if let Some(own) = grant.own.and_then(|index| self.own.get_mut(index)) {
             settle(&own.gate, self.quantum, sent, now);
             own.is_away = false;
+            own.out = own.out.saturating_sub(1);
         }
     }
 

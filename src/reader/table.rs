@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Status, known::Stray, progress::Progress};
+use super::{Status, known::Stray, order::Order, progress::Progress};
 use crate::record::{Checkpoint, FileId};
 
 /// How far each file was read, by task; shared with the lanes, and with whoever asks how far behind reading is.
@@ -18,6 +18,8 @@ pub(super) struct Table {
     files: Mutex<HashMap<FileId, Shared>>,
     /// Streams that lost their file and were not looked at by discovery since.
     strays: Mutex<Vec<Stray>>,
+    /// What discovery was told and has not done yet; as many as whoever gives orders gives at once.
+    orders: Mutex<Vec<Order>>,
     /// Wakes discovery.
     wake: UnixStream,
 }
@@ -28,7 +30,7 @@ type Shared = (Arc<str>, Arc<Progress>);
 impl Table {
     /// A table without files; a byte on `wake` wakes discovery.
     pub(super) fn new(wake: UnixStream) -> Self {
-        Self { files: Mutex::default(), strays: Mutex::default(), wake }
+        Self { files: Mutex::default(), strays: Mutex::default(), orders: Mutex::default(), wake }
     }
 
     /// How each task's files stand.
@@ -67,6 +69,18 @@ impl Table {
         lock(&self.strays).push(stray);
         // Discovery looks again soon anyway, and a full socket will wake it.
         let _ = (&self.wake).write(&[0]);
+    }
+
+    /// Tells discovery what is to be read from now on, or no more.
+    pub(super) fn order(&self, order: Order) {
+        lock(&self.orders).push(order);
+        // As above.
+        let _ = (&self.wake).write(&[0]);
+    }
+
+    /// Takes the orders that were given since the last call, in their order.
+    pub(super) fn take_orders(&self) -> Vec<Order> {
+        std::mem::take(&mut lock(&self.orders))
     }
 
     /// Takes what was handed over since the last call.

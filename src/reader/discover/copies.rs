@@ -314,13 +314,18 @@ impl Discover {
     }
 
     /// Follows a file no longer that no task means and that goes on with nothing.
-    fn drop_held(&mut self, held: &Held) {
+    pub(super) fn drop_held(&mut self, held: &Held) {
         if let Some(tracked) = self.tracked.remove(&held.id) {
             for name in tracked.names {
                 self.names.remove(&name);
             }
             self.table.remove(held.id, &held.progress);
         }
+    }
+
+    /// The held files that a task means.
+    pub(super) fn held_of(&self, task: &str) -> Vec<FileId> {
+        self.held.values().filter(|held| *held.task == *task).map(|held| held.id).collect()
     }
 
     /// Whether a held file waits for the stream of a file that was last seen at `path`.

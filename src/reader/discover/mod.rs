@@ -6,6 +6,7 @@
 //! that was never seen may be the copy of another (see `copies`); an idle file is looked at once a rescan.
 
 mod copies;
+mod fleet;
 mod names;
 mod search;
 
@@ -64,7 +65,11 @@ struct Tracked {
 
 /// The thread's state.
 pub(super) struct Discover {
-    tasks: Arc<[Matcher]>,
+    tasks: Vec<Arc<Matcher>>,
+    /// Tasks that began since, in their first walk.
+    beginning: Vec<Arc<str>>,
+    /// Files of tasks that ended, until their lanes have let them go; another task may mean them then.
+    leaving_tasks: HashMap<FileId, Arc<Progress>>,
     pub(super) lanes: Vec<Arc<Inbox>>,
     table: Arc<Table>,
     stop: CancellationToken,
@@ -90,8 +95,6 @@ pub(super) struct Discover {
     leaving: HashMap<u32, (FileId, PathBuf, Instant)>,
     walk: u64,
     first_walk: bool,
-    /// When the reader started, in nanoseconds since 1970.
-    started_ns: i128,
     all_watched: bool,
     complained: HashMap<PathBuf, u64>,
 }
@@ -128,7 +131,9 @@ impl Discover {
     pub(super) fn new(tasks: Vec<Matcher>, known: Known, means: Means) -> Self {
         let Means { table, stop, settings, events, watch } = means;
         Self {
-            tasks: tasks.into(),
+            tasks: tasks.into_iter().map(Arc::new).collect(),
+            beginning: Vec::new(),
+            leaving_tasks: HashMap::new(),
             lanes: Vec::new(),
             table,
             stop,
@@ -146,7 +151,6 @@ impl Discover {
             leaving: HashMap::new(),
             walk: 0,
             first_walk: true,
-            started_ns: jiff::Timestamp::now().as_nanosecond(),
             all_watched: true,
             complained: HashMap::new(),
         }
@@ -165,15 +169,18 @@ impl Discover {
                 if self.all_watched { self.settings.rescan } else { self.settings.rescan.min(RESCAN_UNWATCHED) };
             let left = rescan.saturating_sub(looked.elapsed());
             self.watch.wait(if self.waits_for_time() { left.min(SOON) } else { left });
-            let again = self.follow_changes();
+            let mut again = self.follow_changes();
             self.forget_the_gone();
             self.forget_the_parted();
+            again |= self.have_left();
             self.take_strays();
+            again |= self.obey_orders();
             self.look_at_held();
             self.end_strays();
             if again || looked.elapsed() >= rescan {
                 self.look_at_everything();
                 self.forget_strays();
+                self.beginning.clear();
                 looked = Instant::now();
             }
             std::thread::park_timeout(GATHER);
@@ -182,7 +189,9 @@ impl Discover {
 
     /// Whether something has to be done soon, though nothing may happen.
     fn waits_for_time(&self) -> bool {
-        !(self.leaving.is_empty() && self.held.is_empty() && self.outbox.is_empty()) || self.known.has_ending()
+        let is_idle =
+            self.leaving.is_empty() && self.held.is_empty() && self.outbox.is_empty() && self.leaving_tasks.is_empty();
+        !is_idle || self.known.has_ending()
     }
 
     /// Follows what the kernel told; whether only a walk can tell the rest.
@@ -247,7 +256,7 @@ impl Discover {
     fn look_at_everything(&mut self) {
         self.walk += 1;
         self.all_watched = true;
-        let tasks = Arc::clone(&self.tasks);
+        let tasks = self.tasks.clone();
         for (number, task) in tasks.iter().enumerate() {
             for pattern in &task.paths {
                 self.watch_nearest(&pattern.base);
@@ -278,6 +287,9 @@ impl Discover {
             Err(error) => return self.complain(path, "stat", &error.to_string()),
         };
         let (id, place) = self.identify(path, &metadata);
+        if self.leaving_tasks.contains_key(&id) {
+            return;
+        }
         if self.names.get(path).is_some_and(|named| *named != id) {
             self.lose_name(path);
         }
@@ -448,9 +460,11 @@ impl Discover {
         is_older.then_some(Skip { end, reason: "ignore_older" })
     }
 
-    /// Whether a file that was just found was there before the reader: found by the first walk, and not made since.
+    /// Whether a file that was just found was there before its task: found by the first walk, and not made since.
     fn was_there(&self, found: &Found<'_>) -> bool {
-        self.first_walk && i128::from(identity::place(found.metadata).birth_ns) < self.started_ns
+        let Some(task) = self.tasks.iter().find(|task| task.name == *found.task) else { return false };
+        let is_first = self.first_walk || self.beginning.contains(&task.name);
+        is_first && i128::from(identity::place(found.metadata).birth_ns) < task.begun_ns
     }
 
     /// Takes over the streams that the lanes found without a file, and looks for their copies.

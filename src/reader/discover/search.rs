@@ -76,7 +76,7 @@ impl Discover {
         if self.tracked.contains_key(&id) {
             return;
         }
-        let task_of = |task: &Arc<str>, tasks: &[super::Matcher]| {
+        let task_of = |task: &Arc<str>, tasks: &[Arc<super::Matcher>]| {
             tasks.iter().map(|known| &known.name).find(|known| *known == task).map(Arc::clone)
         };
         // Found by its place, and renamed so that no task means it any more. One that was read is left alone.

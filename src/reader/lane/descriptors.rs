@@ -104,6 +104,9 @@ impl<D: Disk> Lane<D> {
             self.closed = true;
             return;
         };
+        if let Some(told) = self.telling.pop_front() {
+            return self.tell(told, room);
+        }
         while let Some(id) = self.resting.pop_first() {
             if let Some(stream) = self.tails.get_mut(&id).and_then(|tail| tail.rest()) {
                 room.send(Event::Rested(stream));

@@ -9,6 +9,7 @@
 //! While files are open it also looks twice a second for those to close, to flush, or to give up.
 
 mod descriptors;
+mod leaving;
 mod passing;
 
 use std::{
@@ -29,6 +30,7 @@ use tokio::{
 };
 use tracing::warn;
 
+use self::leaving::{Leaving, Told};
 use super::{
     context::Context,
     disk::Disk,
@@ -61,6 +63,10 @@ pub(super) struct Lane<D: Disk> {
     quiet: BTreeSet<(Instant, FileId)>,
     /// Files that were closed, and rest; that is told when there is room for it.
     resting: BTreeSet<FileId>,
+    /// Tasks that are about to end.
+    leaving: Vec<Leaving>,
+    /// What is to be told of these; bounded by the files there were.
+    telling: VecDeque<Told>,
     /// Files that something becomes of as time passes, such as deleted ones; a part of the open ones.
     minded: HashSet<FileId>,
     buffers: Vec<Vec<u8>>,
@@ -72,6 +78,7 @@ pub(super) struct Lane<D: Disk> {
 
 /// A file in its turn.
 struct Away {
+    task: Arc<str>,
     grant: Option<Grant>,
     progress: Arc<Progress>,
     since: Instant,
@@ -95,6 +102,8 @@ impl<D: Disk> Lane<D> {
             waiting: VecDeque::new(),
             quiet: BTreeSet::new(),
             resting: BTreeSet::new(),
+            leaving: Vec::new(),
+            telling: VecDeque::new(),
             minded: HashSet::new(),
             buffers: Vec::new(),
             open: 0,
@@ -135,13 +144,18 @@ impl<D: Disk> Lane<D> {
                 }
             }
             () = self.inbox.wait() => (),
-            room = context.room(), if !self.resting.is_empty() => self.tell_resting(room),
+            room = context.room(), if !self.resting.is_empty() || !self.telling.is_empty() => self.tell_resting(room),
             () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => (),
         }
     }
 
     fn obey(&mut self, command: Command) {
-        let id = command.id();
+        let id = match command {
+            Command::Begin(task, rule) => return self.ready.begin(task, rule),
+            Command::Dismiss(dismissal) => return self.dismiss(dismissal),
+            Command::Add(ref assignment) => assignment.id,
+            Command::Wake(id) | Command::Renamed(id, _) | Command::Deleted(id) => id,
+        };
         if let Some(away) = self.away.get_mut(&id) {
             if let Command::Deleted(_) | Command::Renamed(..) = command {
                 away.progress.lost_a_name();
@@ -166,6 +180,8 @@ impl<D: Disk> Lane<D> {
                 }
             }
             Command::Deleted(_) => self.deleted(id),
+            // Obeyed above.
+            Command::Begin(..) | Command::Dismiss(_) => (),
         }
     }
 
@@ -190,6 +206,7 @@ impl<D: Disk> Lane<D> {
     fn leave(&mut self, tail: &Tail<D>, grant: Option<Grant>) -> Rc<Notify> {
         let halt = Rc::new(Notify::new());
         let away = Away {
+            task: Arc::clone(&tail.from.task),
             grant,
             progress: Arc::clone(&tail.from.progress),
             since: Instant::now(),
@@ -219,8 +236,17 @@ impl<D: Disk> Lane<D> {
         }
         tail.queued = false;
         self.take_back(tail, outcome);
+        let task = away.as_ref().map(|away| Arc::clone(&away.task));
         for command in away.into_iter().flat_map(|away| away.later.commands()) {
             self.obey(command);
+        }
+        if let Some(task) = task.filter(|task| self.is_leaving(task)) {
+            match self.tails.contains_key(&id) {
+                true => self.let_leave(id),
+                false if !self.away.contains_key(&id) => self.left(&task),
+                false => (),
+            }
+            self.end_leaving();
         }
         if !self.waiting.is_empty() {
             self.serve_waiting();

@@ -1,11 +1,11 @@
 //! What becomes of files as time passes: quiet ones are closed, late lines go out, deleted files are let go.
 
-use std::{rc::Rc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use futures::FutureExt;
 use tracing::warn;
 
-use super::{Lane, TICK};
+use super::{Lane, TICK, leaving::Leaving};
 use crate::{
     reader::{
         disk::Disk,
@@ -40,6 +40,7 @@ impl<D: Disk> Lane<D> {
             self.close_quiet(id);
         }
         let (mut woken, mut over) = (Vec::new(), Vec::new());
+        let leaving: Vec<Arc<str>> = self.leaving.iter().map(Leaving::task).collect();
         self.minded.retain(|id| {
             let Some(tail) = self.tails.get_mut(id) else { return self.away.contains_key(id) };
             let idle = tail.active.elapsed();
@@ -47,7 +48,9 @@ impl<D: Disk> Lane<D> {
                 woken.push(*id);
             } else if tail.deleted.is_some() && !tail.queued {
                 // Names are gone, so nobody tells of what is still written: look, until it was quiet for long enough.
-                let list = if idle >= settings.deleted_quiet { &mut over } else { &mut woken };
+                let is_leaving = !tail.unended && leaving.contains(&tail.from.task);
+                let quiet = if is_leaving { settings.deleted_quiet.min(2 * TICK) } else { settings.deleted_quiet };
+                let list = if idle >= quiet { &mut over } else { &mut woken };
                 list.push(*id);
             }
             tail.needs_minding()
@@ -59,6 +62,7 @@ impl<D: Disk> Lane<D> {
             self.give_up(id);
         }
         self.let_go();
+        self.end_leaving();
         self.serve_waiting();
     }
 
@@ -111,7 +115,7 @@ impl<D: Disk> Lane<D> {
         tail.from.progress.let_go();
         // Of what was not opened nobody was told.
         if tail.stream().is_none() {
-            return;
+            return self.left(&tail.from.task);
         }
         self.leave(&tail, None);
         let context = Rc::clone(&self.context);

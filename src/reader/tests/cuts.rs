@@ -45,7 +45,12 @@ async fn run(bench: &mut Bench, sent: &mut Sent, bytes: u64) -> Vec<HashMap<Stre
                 read += block.text.len() as u64;
                 sent.take(&block);
             }
-            Event::Changed(_) | Event::Rested(_) | Event::Resumed(_) | Event::Ended(_) | Event::Forgotten(_) => (),
+            Event::Changed(_)
+            | Event::Rested(_)
+            | Event::Resumed(_)
+            | Event::Ended(_)
+            | Event::Forgotten(_)
+            | Event::Dismissed(_) => (),
         }
     }
     stores

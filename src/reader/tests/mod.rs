@@ -8,6 +8,7 @@ use std::{
     io::Write,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,6 +37,7 @@ struct Bench {
     opened: Vec<Stream>,
     ended: Vec<Stream>,
     resting: HashMap<Stream, u64>,
+    dismissed: Vec<Arc<str>>,
 }
 
 impl Bench {
@@ -70,6 +72,7 @@ impl Bench {
             opened: Vec::new(),
             ended: Vec::new(),
             resting: HashMap::new(),
+            dismissed: Vec::new(),
         }
     }
 
@@ -106,6 +109,7 @@ impl Bench {
                 let text = self.text.entry(checkpoint.stream).or_default();
                 assert_eq!(begin + text.len() as u64, checkpoint.offset, "a stream goes on where it ended");
                 self.opened.push(checkpoint.stream);
+                self.resting.remove(&checkpoint.stream);
                 self.streams.insert(checkpoint.stream, checkpoint);
             }
             Event::Changed(checkpoint) => {
@@ -133,6 +137,7 @@ impl Bench {
                 assert_eq!(self.resting.remove(&checkpoint.stream), Some(checkpoint.offset), "it goes on where it was");
             }
             Event::Block(block) => self.take(&block),
+            Event::Dismissed(task) => self.dismissed.push(task),
         }
     }
 
@@ -225,6 +230,7 @@ macro_rules! with_both_backends {
 }
 
 mod cuts;
+mod fleet;
 mod forms;
 mod packed;
 

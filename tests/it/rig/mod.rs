@@ -8,6 +8,7 @@ pub mod browser;
 pub mod cluster;
 pub mod corpus;
 pub mod dice;
+pub mod etcd;
 pub mod index;
 pub mod kafka;
 pub mod ports;

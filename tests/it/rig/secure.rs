@@ -126,14 +126,14 @@ fn properties(dir: &Path, [plain, controller, tls, mutual, users]: [u16; 5]) -> 
 }
 
 /// Makes one who signs certificates: `name.pem` and `name.key`.
-fn authority(dir: &Path, name: &str) {
+pub(super) fn authority(dir: &Path, name: &str) {
     let subject = format!("/CN={name}");
     let made = ["req", "-x509", "-days", "30", "-subj", &subject, "-keyout", &format!("{name}.key")];
     openssl(dir, &[&made[..], &NEW_KEY, &["-out", &format!("{name}.pem")]].concat());
 }
 
 /// Makes a certificate for 127.0.0.1, `name.pem`, its key, and both in one file, `name.store.pem`.
-fn certificate(dir: &Path, authority: &str, name: &str, days: i32) {
+pub(super) fn certificate(dir: &Path, authority: &str, name: &str, days: i32) {
     let (key, asked, signed) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
     let subject = format!("/CN={name}");
     let asks = ["req", "-subj", &subject, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", &key, "-out", &asked];

@@ -57,6 +57,10 @@ enum Op {
     Kill,
     /// The process begins.
     Start,
+    /// The task ends, if Kafka takes what was read of it.
+    Leave,
+    /// The task begins anew.
+    Join,
     /// Kafka takes nothing any more.
     Hold,
     /// Kafka takes again.
@@ -91,6 +95,8 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => Just(Op::Stop),
         3 => Just(Op::Kill),
         5 => Just(Op::Start),
+        2 => Just(Op::Leave),
+        4 => Just(Op::Join),
         2 => Just(Op::Hold),
         3 => Just(Op::Release),
         8 => prop_oneof![3 => 1_u64..30, 1 => 30_u64..700].prop_map(Op::Wait),
@@ -141,6 +147,8 @@ async fn perform(op: Op, world: &mut World, sink: &mut Sink) -> Checked {
         Op::Stop => sink.stop(world).await?,
         Op::Kill => sink.kill(world).await,
         Op::Start => sink.start(),
+        Op::Leave => sink.leave(world).await?,
+        Op::Join => sink.join(),
         Op::Hold => sink.flows = false,
         Op::Release => sink.flows = true,
         Op::Wait(time) => return sink.pass(world, Duration::from_millis(time)).await,
@@ -194,6 +202,7 @@ async fn delete(slot: usize, world: &mut World, sink: &mut Sink) -> Checked {
 async fn judge(world: &mut World, sink: &mut Sink, is_strict: bool) -> Checked {
     sink.flows = true;
     sink.start();
+    sink.join();
     let all = |sink: &Sink| (0..world.runs.len()).all(|run| sink.receipts.has_all(world, run));
     sink.pass_until(world, all).await?;
     // A copy that nobody missed would be read as a file of its own.

@@ -39,6 +39,8 @@ pub(super) struct Sink {
 
 /// What a killed process takes along.
 struct Life {
+    /// The task was dismissed and has ended.
+    has_left: bool,
     reader: Reader,
     events: mpsc::Receiver<Event>,
     budget: Budget,
@@ -66,8 +68,9 @@ impl Sink {
         Self { settings, task, life: None, saved, receipts: Receipts::default(), flows: true, dice: seed }
     }
 
+    /// Whether somebody reads.
     pub(super) fn runs(&self) -> bool {
-        self.life.is_some()
+        self.life.as_ref().is_some_and(|life| !life.has_left)
     }
 
     /// How many bytes there are that the reader has still to read.
@@ -76,7 +79,7 @@ impl Sink {
     }
 
     pub(super) fn start(&mut self) {
-        if self.runs() {
+        if self.life.is_some() {
             return;
         }
         let (sender, events) = mpsc::channel(4);
@@ -85,7 +88,7 @@ impl Sink {
         let tasks = std::slice::from_ref(&self.task);
         let started = Reader::start(self.settings.clone(), tasks, known, 42, &budget, sender);
         let (reader, keeper, under_way) = (started.expect("the reader starts"), Keeper::default(), Vec::new());
-        self.life = Some(Life { reader, events, budget, keeper, under_way });
+        self.life = Some(Life { has_left: false, reader, events, budget, keeper, under_way });
     }
 
     /// Ends in order: what was read becomes safe, and is saved.
@@ -106,6 +109,22 @@ impl Sink {
         }
         self.lose_the_gone(world);
         Ok(())
+    }
+
+    /// Ends the task in order: what was read becomes safe.
+    pub(super) async fn leave(&mut self, world: &World) -> Checked {
+        let Some(life) = self.life.as_ref().filter(|life| !life.has_left && self.flows) else { return Ok(()) };
+        life.reader.dismiss(&self.task.name);
+        let has_left = |sink: &Self| sink.life.as_ref().is_some_and(|life| life.has_left && life.under_way.is_empty());
+        if self.pass_until(world, has_left).await? { Ok(()) } else { Err("the task does not end".to_owned()) }
+    }
+
+    /// Begins the task anew, if it has ended.
+    pub(super) fn join(&mut self) {
+        if let Some(life) = self.life.as_mut().filter(|life| life.has_left) {
+            life.has_left = false;
+            life.reader.begin(&self.task).expect("it began before");
+        }
     }
 
     /// Ends at once. Of what was under way some is in Kafka, of each stream the first.
@@ -150,6 +169,7 @@ impl Sink {
             };
             if let Ok(event) = timeout(left.min(Duration::from_millis(20)), life.events.recv()).await {
                 let event = event.ok_or("the reader ended by itself")?;
+                life.has_left |= matches!(event, Event::Dismissed(_));
                 take(&mut self.receipts, &mut self.saved, &mut life.keeper, &mut life.under_way, world, event)?;
             }
             self.acknowledge()?;
@@ -218,6 +238,7 @@ fn take(
         Event::Changed(checkpoint) => keeper.changed(checkpoint),
         Event::Ended(stream) => keeper.ended(stream),
         Event::Forgotten(stream) => keeper.forgotten(stream),
+        Event::Dismissed(_) => (),
         Event::Block(block) => {
             keeper.take(&block.span()).map_err(|error| format!("{error}: {:?}", block.span()))?;
             under_way.push((receipts.note(world, &block)?, block));

@@ -1,0 +1,210 @@
+//! The tasks that run, and those that are wanted: what begins, what is drained and ends, and in which order.
+//!
+//! A task ends in three steps: the reader lets its files go, what was read is acknowledged, and then it is gone. One
+//! whose settings change ends and begins anew; as long as it drains, its successor waits. Tasks that stay as they are
+//! are not touched. The newest set that is wanted counts, whatever came between.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use crate::{
+    config::{Agent, Change, Task, Wanted},
+    metrics::{self, list},
+};
+
+/// What is to be collected, and who is told what became of it.
+#[derive(Debug)]
+pub struct Control {
+    /// What is wanted; if its sender is gone it stays as it is.
+    pub wanted: watch::Receiver<Wanted>,
+    /// Where the agent tells how its tasks stand.
+    pub tasks: watch::Sender<Tasks>,
+}
+
+/// How the tasks stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// The newest set of which nothing is left to do; 0 before the first.
+    pub generation: u64,
+    /// Each task that is wanted, or not gone yet, by its name.
+    pub each: BTreeMap<Arc<str>, TaskState>,
+}
+
+/// How a task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskState {
+    /// The set with which it became what it is.
+    pub generation: u64,
+    /// What is done for it.
+    pub standing: Standing,
+    /// Bytes of its files that are not safe yet, when that was last summed up.
+    pub unread_bytes: u64,
+}
+
+/// What is done for a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its files are read.
+    Running,
+    /// It ends, or changes, when what was read of it is acknowledged.
+    Draining,
+    /// It can't run, and why.
+    Refused(String),
+}
+
+/// What the fleet asks for.
+pub(super) enum Step {
+    /// Begin this task, which goes to this topic.
+    Begin(Box<Task>, Arc<str>),
+    /// Let the files of this task go.
+    Dismiss(Arc<str>),
+}
+
+/// Everything that is wanted and that runs.
+pub(super) struct Fleet {
+    agent: Agent,
+    control: Control,
+    wanted: Wanted,
+    running: BTreeMap<Arc<str>, Running>,
+    refused: BTreeMap<Arc<str>, String>,
+}
+
+struct Running {
+    task: Task,
+    generation: u64,
+    unread_bytes: u64,
+    leaving: Leaving,
+}
+
+/// How far a task has come that ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// The reader was told.
+    Told,
+    /// Nothing more comes of it.
+    Dismissed,
+}
+
+impl Fleet {
+    /// What `control` wants at first runs already; `agent` is what the configuration says of everything else.
+    pub(super) fn new(agent: &Agent, mut control: Control) -> Self {
+        let wanted = control.wanted.borrow_and_update().clone();
+        let generation = wanted.generation;
+        let running = |task: &Task| Running { task: task.clone(), generation, unread_bytes: 0, leaving: Leaving::No };
+        let running = wanted.tasks.iter().map(|task| (Arc::clone(&task.name), running(task))).collect();
+        let fleet = Self { agent: agent.clone(), control, wanted, running, refused: BTreeMap::new() };
+        fleet.tell();
+        fleet
+    }
+
+    /// Waits until something else is wanted; for ever if nobody is left who could want something.
+    pub(super) async fn changed(&mut self) {
+        if self.control.wanted.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.wanted = self.control.wanted.borrow_and_update().clone();
+        let staying = self.running.values().filter(|running| running.leaving == Leaving::No);
+        let change = Change::between(staying.map(|running| &running.task), &self.wanted.tasks);
+        info!(generation = self.wanted.generation, "the tasks change: {change}");
+    }
+
+    /// What is to be done now so that what runs becomes what is wanted; what waits for something else is not in it.
+    pub(super) fn steps(&mut self) -> Vec<Step> {
+        let generation = self.wanted.generation;
+        let mut steps = Vec::new();
+        for (name, running) in self.running.iter_mut().filter(|(_, running)| running.leaving == Leaving::No) {
+            if self.wanted.tasks.contains(&running.task) {
+                continue;
+            }
+            running.leaving = Leaving::Told;
+            steps.push(Step::Dismiss(Arc::clone(name)));
+        }
+        self.refused.clear();
+        let all = Agent { tasks: self.wanted.tasks.to_vec(), ..self.agent.clone() };
+        let topics = match all.topics() {
+            Ok(topics) => topics,
+            // Whoever wants tasks sees to it that they are valid; without topics nothing can begin.
+            Err(error) => {
+                for task in self.wanted.tasks.iter().filter(|task| !self.running.contains_key(&task.name)) {
+                    self.refused.insert(Arc::clone(&task.name), error.to_string());
+                }
+                Vec::new()
+            }
+        };
+        for (task, topic) in all.tasks.into_iter().zip(topics) {
+            if self.running.contains_key(&task.name) {
+                continue;
+            }
+            let running = Running { task: task.clone(), generation, unread_bytes: 0, leaving: Leaving::No };
+            self.running.insert(Arc::clone(&task.name), running);
+            steps.push(Step::Begin(Box::new(task), topic));
+        }
+        self.tell();
+        steps
+    }
+
+    /// Notes that a task could not begin.
+    pub(super) fn refuse(&mut self, task: &Arc<str>, why: &anyhow::Error) {
+        error!(task = %task, error = %format!("{why:#}"), "the task can't be collected");
+        metrics::counter(&list::ERRORS, &["agent", "task"]).increment(1);
+        self.running.remove(task);
+        self.refused.insert(Arc::clone(task), format!("{why:#}"));
+        self.tell();
+    }
+
+    /// Notes that the reader has let a task's files go.
+    pub(super) fn dismissed(&mut self, task: &Arc<str>) {
+        if let Some(running) = self.running.get_mut(task) {
+            running.leaving = Leaving::Dismissed;
+        }
+    }
+
+    /// Ends the tasks of which nothing more comes and of which `is_drained` says that everything is safe.
+    pub(super) fn ended(&mut self, is_drained: impl Fn(&Arc<str>) -> bool) -> Vec<Arc<str>> {
+        let ended =
+            self.running.extract_if(.., |name, running| running.leaving == Leaving::Dismissed && is_drained(name));
+        let ended: Vec<Arc<str>> = ended.map(|(name, _)| name).collect();
+        ended.iter().for_each(|task| info!(task = %task, "the task has ended, and all that was read of it is safe"));
+        ended
+    }
+
+    /// Whether a task waits for what was read of it to be safe.
+    pub(super) fn has_leaving(&self) -> bool {
+        self.running.values().any(|running| running.leaving == Leaving::Dismissed)
+    }
+
+    /// Notes how far behind each task is, and tells how they stand.
+    pub(super) fn saw(&mut self, unread_bytes: impl Fn(&Arc<str>) -> u64) {
+        for (name, running) in &mut self.running {
+            running.unread_bytes = unread_bytes(name);
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let state = |running: &Running| TaskState {
+            generation: running.generation,
+            standing: if running.leaving == Leaving::No { Standing::Running } else { Standing::Draining },
+            unread_bytes: running.unread_bytes,
+        };
+        let refused = |why: &String| TaskState {
+            generation: self.wanted.generation,
+            standing: Standing::Refused(why.clone()),
+            unread_bytes: 0,
+        };
+        let mut each: BTreeMap<_, _> =
+            self.refused.iter().map(|(name, why)| (Arc::clone(name), refused(why))).collect();
+        each.extend(self.running.iter().map(|(name, running)| (Arc::clone(name), state(running))));
+        let is_done = each.values().all(|state| state.standing != Standing::Draining);
+        self.control.tasks.send_if_modified(|told| {
+            let generation = if is_done { self.wanted.generation } else { told.generation };
+            let now = Tasks { generation, each };
+            let is_new = *told != now;
+            *told = now;
+            is_new
+        });
+    }
+}
