@@ -61,7 +61,7 @@ impl<'a> SentLine<'a> {
     pub fn push_message(&self, out: &mut Vec<u8>) {
         let mut inside = &self.message.as_bytes()[1..self.message.len() - 1];
         while self.has_escapes
-            && let Some(at) = memchr::memchr(b'\\', inside)
+            && let Some(at) = first_escape(inside)
         {
             out.extend_from_slice(&inside[..at]);
             out.push(match inside[at + 1] {

@@ -37,7 +37,7 @@ impl Reader {
         self.rest.shrink_to(KEPT_BYTES_MAX);
         if let Some(sent) = sent
             && self.last.offset == Some(sent.offset)
-            && memchr::memmem::find(sent.rest, OFFSET).is_none()
+            && sent.rest.windows(OFFSET.len()).all(|window| window != OFFSET)
         {
             self.rest.extend_from_slice(sent.rest);
         }
