@@ -2,12 +2,18 @@
 
 use tokio::sync::watch;
 
-use super::{serve, service};
+use super::{
+    reload::{Tasks::Live, Uses},
+    serve, service,
+};
 use crate::{
     agent::{self, Control, Tasks},
     checkpoint::Window,
     config::{Config, Wanted},
 };
+
+/// What of a configuration an agent uses.
+const USES: &[&str] = &["agent", "data_dir", "kafka", "metrics", "worker_threads"];
 
 /// The generation of the tasks that a process starts with.
 const FIRST: u64 = 1;
@@ -20,7 +26,8 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let (wants, wanted) = watch::channel(Wanted { tasks: config.agent.tasks.clone().into(), generation: FIRST });
     let (tells, _) = watch::channel(Tasks::default());
     let control = Control { wanted, tasks: tells };
-    service::run_live(config, routes, Some(wants), async |stop, health| {
+    let uses = Uses { tables: USES, tasks: Live(wants) };
+    service::run_with(config, uses, routes, async |stop, health| {
         agent::run(config, control, stop, &health, &window).await
     })
 }

@@ -26,7 +26,10 @@ mod web;
 
 use std::process::ExitCode;
 
-use self::arguments::{Arguments, Command};
+use self::{
+    arguments::{Arguments, Command},
+    reload::{Tasks, Uses},
+};
 
 use crate::{config::Config, host, transfer};
 
@@ -60,7 +63,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
-            service::run(&config, async |stop, health| transfer::run(&config, stop, &health).await)
+            let tables = &["data_dir", "document", "elasticsearch", "kafka", "metrics", "transfer", "worker_threads"];
+            let uses = Uses { tables, tasks: Tasks::Unused };
+            service::run(&config, uses, async |stop, health| transfer::run(&config, stop, &health).await)
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),

@@ -11,14 +11,31 @@ use tokio::{
 use tracing::{error, info};
 
 use crate::{
-    config::{Change, Config, Follower, Wanted},
+    config::{Change, Config, Follower, Task, Wanted},
     metrics::{self, list},
 };
+
+/// What of a configuration a command uses, and what becomes of tasks that change.
+pub(super) struct Uses {
+    /// The tables, and the settings at the top.
+    pub(super) tables: &'static [&'static str],
+    pub(super) tasks: Tasks,
+}
+
+/// What becomes of tasks that change.
+pub(super) enum Tasks {
+    /// They change live: who is told.
+    Live(watch::Sender<Wanted>),
+    /// They hold until the command ends.
+    Fixed,
+    /// They are of no importance.
+    Unused,
+}
 
 /// What becomes of a configuration that was read again.
 enum Outcome {
     /// These tasks are wanted now.
-    Changed(Vec<crate::config::Task>),
+    Changed(Vec<Task>),
     /// Nothing that matters here is other than before.
     Same,
 }
@@ -28,15 +45,15 @@ pub(super) struct Reload {
     config: Config,
     follower: Follower,
     hangup: Signal,
-    wanted: Option<watch::Sender<Wanted>>,
+    uses: Uses,
 }
 
 impl Reload {
-    /// Follows the files of `config`, and takes SIGHUP over. Without `wanted` the command changes nothing live.
-    pub(super) fn new(config: &Config, wanted: Option<watch::Sender<Wanted>>) -> anyhow::Result<Self> {
+    /// Follows the files of `config`, of which so much is used, and takes SIGHUP over.
+    pub(super) fn new(config: &Config, uses: Uses) -> anyhow::Result<Self> {
         let hangup = signal(SignalKind::hangup()).context("can't take over the signals")?;
         metrics::gauge(&list::CONFIG_RELOAD_SUCCESSFUL, &[]).set(1.0);
-        Ok(Self { config: config.clone(), follower: Follower::new(config), hangup, wanted })
+        Ok(Self { config: config.clone(), follower: Follower::new(config), hangup, uses })
     }
 
     /// Follows for ever.
@@ -68,26 +85,29 @@ impl Reload {
     /// Reads the configuration once more.
     fn again(&self) -> anyhow::Result<Outcome> {
         let new = Config::load(self.config.file.as_deref())?;
-        if self.wanted.is_some() {
-            new.for_agent()?;
-        }
-        let fixed = self.config.differing(&new);
+        let mut fixed = self.config.differing(&new);
+        fixed.retain(|path| self.uses.tables.contains(&path.split('.').next().unwrap_or(path)));
         if !fixed.is_empty() {
             let (names, these) = (fixed.join(", "), if fixed.len() == 1 { "it" } else { "they" });
             anyhow::bail!("{names} can't change while this runs: restart it, or put {these} back");
         }
         let change = Change::between(&self.config.agent.tasks, &new.agent.tasks);
-        if self.wanted.is_none() && !change.is_empty() {
-            anyhow::bail!("agent.tasks can't change while this runs ({change}): restart it");
+        match self.uses.tasks {
+            _ if change.is_empty() => Ok(Outcome::Same),
+            Tasks::Unused => Ok(Outcome::Same),
+            Tasks::Fixed => anyhow::bail!("agent.tasks can't change while this runs ({change}): restart it"),
+            Tasks::Live(_) => {
+                new.for_agent()?;
+                Ok(Outcome::Changed(new.agent.tasks))
+            }
         }
-        Ok(if change.is_empty() { Outcome::Same } else { Outcome::Changed(new.agent.tasks) })
     }
 
-    fn apply(&mut self, tasks: Vec<crate::config::Task>, why: &str) {
+    fn apply(&mut self, tasks: Vec<Task>, why: &str) {
         let change = Change::between(&self.config.agent.tasks, &tasks);
         info!(why, "the configuration was read again: {change}");
         self.config.agent.tasks.clone_from(&tasks);
-        if let Some(wanted) = &self.wanted {
+        if let Tasks::Live(wanted) = &self.uses.tasks {
             wanted.send_modify(|wanted| {
                 *wanted = Wanted { tasks: tasks.into(), generation: wanted.generation + 1 };
             });

@@ -4,13 +4,17 @@ use std::{thread, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
-use tokio::{runtime, sync::watch, time};
+use tokio::{runtime, time};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{reload::Reload, serve, signals::Signals};
+use super::{
+    reload::{Reload, Uses},
+    serve,
+    signals::Signals,
+};
 use crate::{
-    config::{Config, Wanted},
+    config::Config,
     metrics::{Exposition, Health},
 };
 
@@ -26,30 +30,22 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Runs `role` until it ends by itself, or ends because it was asked to, or a second signal ends the process.
 pub(super) fn run(
     config: &Config,
+    uses: Uses,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    run_with(config, Router::new(), role)
+    run_with(config, uses, Router::new(), role)
 }
 
 /// The same, with `routes` beside those of metrics and health.
 pub(super) fn run_with(
     config: &Config,
+    uses: Uses,
     routes: Router,
-    role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    run_live(config, routes, None, role)
-}
-
-/// The same, for a role whose tasks change while it runs: `wanted` tells it when the configuration does.
-pub(super) fn run_live(
-    config: &Config,
-    routes: Router,
-    wanted: Option<watch::Sender<Wanted>>,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let exposition = Exposition::install()?;
     let runtime = threads(config)?;
-    let ended = runtime.block_on(around(config, exposition, routes, wanted, role));
+    let ended = runtime.block_on(around(config, uses, exposition, routes, role));
     runtime.shutdown_timeout(LAST_WORDS);
     ended
 }
@@ -68,14 +64,14 @@ pub(super) fn threads(config: &Config) -> anyhow::Result<runtime::Runtime> {
 
 async fn around(
     config: &Config,
+    uses: Uses,
     exposition: Exposition,
     routes: Router,
-    wanted: Option<watch::Sender<Wanted>>,
     role: impl AsyncFnOnce(CancellationToken, Health) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (health, stop) = (Health::default(), CancellationToken::new());
     let signals = Signals::take()?;
-    let reload = Reload::new(config, wanted)?;
+    let reload = Reload::new(config, uses)?;
     let listener = serve::open(&config.metrics.listen, "metrics.listen").await?;
     // Metrics are served to the end of the drain, so that one can watch it.
     let routes = routes.merge(serve::operations(exposition.clone(), health.clone()));

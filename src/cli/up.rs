@@ -5,7 +5,12 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use tracing::{info, warn};
 
-use super::{arguments::Up, failure::Usage, serve, service};
+use super::{
+    arguments::Up,
+    failure::Usage,
+    reload::{Tasks, Uses},
+    serve, service,
+};
 use crate::{config::Config, local::Local, reader, search};
 
 pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
@@ -14,7 +19,9 @@ pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
         return Err(Usage(format!("no file is named, and the configuration has no task\nhint: {hint}")).into());
     }
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
-    service::run(config, async |stop, health| {
+    let tasks = if patterns.is_empty() { Tasks::Fixed } else { Tasks::Unused };
+    let tables = &["agent", "data_dir", "document", "embedded", "metrics", "web", "worker_threads"];
+    service::run(config, Uses { tables, tasks }, async |stop, health| {
         let listener = serve::open(&config.web.listen, "web.listen").await?;
         let address = listener.local_addr().context("can't tell the page's address")?;
         let local = Local::open(config)?;

@@ -7,7 +7,10 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{serve, service, stores};
+use super::{
+    reload::{Tasks, Uses},
+    serve, service, stores,
+};
 use crate::{
     config::Config,
     metrics::Part,
@@ -19,7 +22,8 @@ use crate::{
 const ASK_EVERY: Duration = Duration::from_secs(15);
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
-    service::run(config, async |stop, health| {
+    let uses = Uses { tables: &["elasticsearch", "metrics", "web", "worker_threads"], tasks: Tasks::Unused };
+    service::run(config, uses, async |stop, health| {
         let store = stores::elastic(config)?;
         let listener = serve::open(&config.web.listen, "web.listen").await?;
         info!("open http://{}", listener.local_addr().context("can't tell the page's address")?);

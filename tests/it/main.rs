@@ -32,6 +32,7 @@ mod messages; // messages of several lines, in their charsets and out of their c
 mod operations; // check, metrics, health
 mod outage; // the same with Kafka away, at the start and in between
 mod records; // Kafka records that are not as they should be
+mod reload; // a configuration that changes while lines are written
 mod road; // lines that are being written arrive once, byte for byte, in order
 mod setup; // `logdrive setup`: topics are made, and what is there is left alone
 mod setup_elasticsearch; // templates, installed on demand
