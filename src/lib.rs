@@ -22,6 +22,7 @@ pub mod embedded;
 pub mod host;
 pub mod kafka;
 pub mod reader;
+pub mod registry;
 
 // Floor 3: the configuration.
 pub mod config;

@@ -11,7 +11,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["record", "metrics"],
     &["splitter", "store", "letter", "etcd"],
-    &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host"],
+    &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host", "registry"],
     &["config"],
     &["agent", "transfer", "local", "search", "audit"],
     &["cli"],

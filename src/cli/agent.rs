@@ -3,6 +3,8 @@
 use tokio::sync::watch;
 
 use super::{
+    fleet::{self, Fleet},
+    presence,
     reload::{Tasks::Live, Uses},
     serve, service,
 };
@@ -10,10 +12,11 @@ use crate::{
     agent::{self, Control, Tasks},
     checkpoint::Window,
     config::{Config, Wanted},
+    registry::{Registration, Role},
 };
 
 /// What of a configuration an agent uses.
-const USES: &[&str] = &["agent", "data_dir", "kafka", "metrics", "worker_threads"];
+const USES: &[&str] = &["agent", "data_dir", "etcd", "kafka", "metrics", "worker_threads"];
 
 /// The generation of the tasks that a process starts with.
 const FIRST: u64 = 1;
@@ -23,11 +26,33 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     config.for_agent()?;
     let window = Window::default();
     let routes = serve::checkpoints(window.clone());
-    let (wants, wanted) = watch::channel(Wanted { tasks: config.agent.tasks.clone().into(), generation: FIRST });
-    let (tells, _) = watch::channel(Tasks::default());
+    let first = Wanted { tasks: config.agent.tasks.clone().into(), generation: FIRST };
+    let (local, locals) = watch::channel(first.clone());
+    let fleet = Fleet::open(config)?;
+    let (wants, wanted) = watch::channel(fleet.as_ref().map_or(first.clone(), |fleet| fleet.first(&first)));
+    let (tells, tasks) = watch::channel(Tasks::default());
     let control = Control { wanted, tasks: tells };
-    let uses = Uses { tables: USES, tasks: Live(wants) };
+    let uses = Uses { tables: USES, tasks: Live(local) };
     service::run_with(config, uses, routes, async |stop, health| {
-        agent::run(config, control, stop, &health, &window).await
+        let view = fleet.as_ref().map(Fleet::view);
+        let joining = match fleet {
+            Some(fleet) => fleet.follow(locals, wants),
+            None => tokio::spawn(pass_on(locals, wants)),
+        };
+        let tell = |registration: &mut Registration| {
+            let view = view.as_ref().map(|view| view.borrow().clone());
+            fleet::tell(registration, &tasks.borrow(), view.as_ref());
+        };
+        let run = agent::run(config, control, stop, &health, &window);
+        let ended = presence::present(config, Role::Agent, health.clone(), tell, run).await;
+        joining.abort();
+        ended
     })
+}
+
+/// Without etcd, what is wanted is what the file says.
+async fn pass_on(mut local: watch::Receiver<Wanted>, wants: watch::Sender<Wanted>) {
+    while local.changed().await.is_ok() {
+        wants.send_replace(local.borrow_and_update().clone());
+    }
 }

@@ -87,6 +87,20 @@ They are those of `logdrive agent` with the same configuration. Looking at them 
     Audit(Audit),
     /// See what could not be indexed, and send it again
     DeadLetters(DeadLetters),
+    /// See which agents and transfers are there, what they run and how they fare
+    Agents(Agents),
+    /// See and change what hosts collect, in etcd
+    #[command(after_help = "\
+Examples:
+  logdrive tasks list
+  logdrive tasks put all tasks.json
+  logdrive tasks put group/web tasks.json --canary 5%
+  logdrive tasks edit host/web-1
+  logdrive tasks rollback all
+
+A key is written out (/logdrive/tasks/all), or all, group/NAME or host/NAME for those of agent.tasks_keys. Nothing is
+written that an agent would refuse, and nothing over what somebody else wrote meanwhile.")]
+    Tasks(Tasks),
 }
 
 /// `logdrive checkpoints`.
@@ -173,6 +187,113 @@ pub(super) struct SetCheckpoint {
     /// Go on at exactly this byte, though it is inside a line
     #[arg(long)]
     pub(super) exact: bool,
+}
+
+/// `logdrive agents`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive agents
+  logdrive agents web-1 --json | jq .tasks
+  logdrive agents --forget web-9
+
+States, the worst first: silent (was there, and is not), refusing (a task or a key's value), failing (Kafka or the
+store can't be reached), behind (256 MiB or more), updating, running. They register in the etcd of the configuration.")]
+pub(super) struct Agents {
+    /// Only these: hosts, or the first digits of an id
+    #[arg(value_name = "HOST|ID")]
+    pub(super) hosts: Vec<String>,
+    /// One JSON object a line, with everything that each says
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Forget one that is silent and will not come back
+    #[arg(long, value_name = "HOST|ID", conflicts_with_all = ["hosts", "json"])]
+    pub(super) forget: Option<String>,
+}
+
+/// `logdrive tasks`.
+#[derive(Args, Debug)]
+pub(super) struct Tasks {
+    #[command(subcommand)]
+    pub(super) action: TasksAction,
+}
+
+/// What to do with tasks.
+#[derive(Debug, Subcommand)]
+pub(super) enum TasksAction {
+    /// List the keys that hold tasks
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a key holds
+    Get {
+        /// The key
+        key: String,
+    },
+    /// Write what a key holds
+    Put(PutTasks),
+    /// Take a key away; its tasks end
+    Remove {
+        /// The key
+        key: String,
+    },
+    /// Change what a key holds in $EDITOR
+    Edit {
+        /// The key
+        key: String,
+    },
+    /// List the values that a key had, the last 50
+    History {
+        /// The key
+        key: String,
+    },
+    /// Write a value that a key had before
+    Rollback {
+        /// The key
+        key: String,
+        /// How many changes ago, as `history` numbers them
+        #[arg(default_value_t = 1)]
+        number: usize,
+    },
+    /// Take a canary back that nobody waits for any more
+    Withdraw {
+        /// The key
+        key: String,
+    },
+    /// Print what changes, until stopped
+    Watch {
+        /// Keys; without any, all that hold tasks now
+        keys: Vec<String>,
+    },
+}
+
+/// `logdrive tasks put`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive tasks put all tasks.json
+  echo '[{\"path\": \"/var/log/nginx/access.log\", \"topic\": \"nginx\"}]' | logdrive tasks put host/web-1
+  logdrive tasks put all tasks.json --canary 5% --wait 2m")]
+pub(super) struct PutTasks {
+    /// The key
+    pub(super) key: String,
+    /// A file with the tasks as JSON, or - for standard input
+    #[arg(default_value = "-")]
+    pub(super) file: PathBuf,
+    /// Only show what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Only if the key is at this revision; 0 for one that must not be there
+    #[arg(long, value_name = "REVISION")]
+    pub(super) expect: Option<i64>,
+    /// Let these hosts take it first, and the others when those report well: N% of them, or names with commas
+    #[arg(long, value_name = "N%|HOST,…", conflicts_with = "dry_run")]
+    pub(super) canary: Option<String>,
+    /// How long the hosts of a canary have to fare well
+    #[arg(long, value_name = "TIME", default_value = "30s", requires = "canary")]
+    pub(super) wait: jiff::SignedDuration,
 }
 
 /// `logdrive up`.

@@ -5,13 +5,16 @@
 //! where that is known, and has its exit code: 0 done, 1 failed, 2 usage, 78 configuration; one that means more says so.
 
 mod agent;
+mod agents;
 mod arguments;
 mod audit;
 mod check;
 mod checkpoints;
 mod dead_letters;
 mod failure;
+mod fleet;
 mod logging;
+mod presence;
 mod reload;
 mod report;
 mod search;
@@ -21,6 +24,7 @@ mod setup;
 mod signals;
 mod stores;
 mod table;
+mod tasks;
 mod up;
 mod web;
 
@@ -31,7 +35,7 @@ use self::{
     reload::{Tasks, Uses},
 };
 
-use crate::{config::Config, host, transfer};
+use crate::{config::Config, host, registry::Role, transfer};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -63,9 +67,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
-            let tables = &["data_dir", "document", "elasticsearch", "kafka", "metrics", "transfer", "worker_threads"];
+            let tables =
+                &["data_dir", "document", "elasticsearch", "etcd", "kafka", "metrics", "transfer", "worker_threads"];
             let uses = Uses { tables, tasks: Tasks::Unused };
-            service::run(&config, uses, async |stop, health| transfer::run(&config, stop, &health).await)
+            service::run(&config, uses, async |stop, health| {
+                let run = transfer::run(&config, stop, &health);
+                presence::present(&config, Role::Transfer, health.clone(), |_| (), run).await
+            })
         }
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
@@ -74,5 +82,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Check => check::run(&config),
         Command::Checkpoints(asked) => checkpoints::run(&config, asked),
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
+        Command::Agents(asked) => agents::run(&config, asked),
+        Command::Tasks(asked) => tasks::run(&config, asked),
     }
 }

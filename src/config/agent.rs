@@ -22,6 +22,11 @@ use crate::{
 pub struct Agent {
     /// The name that documents carry in `host.name`; none means this machine's name.
     pub host: Option<String>,
+    /// The group of hosts that this one is of, for `{group}` in `tasks_keys`; none means none.
+    pub group: Option<String>,
+    /// The keys of etcd that hold tasks for this host, with `{host}`, `{ip}` and `{group}`, from those that mean many hosts to
+    /// those that mean few: of two tasks with one name, that of the later key is taken, and before all that of this file.
+    pub tasks_keys: Vec<String>,
     /// How files are read: `auto` takes io_uring where the kernel allows it, else `pread`.
     pub io: Io,
     /// How many threads read files: 1 to 64; none means one for each 4 cores.
@@ -197,6 +202,10 @@ impl Default for Agent {
     fn default() -> Self {
         Self {
             host: None,
+            group: None,
+            tasks_keys: ["tasks/all", "tasks/groups/{group}", "agents/{host}/tasks"]
+                .map(|key| format!("/logdrive/{key}"))
+                .to_vec(),
             io: Io::default(),
             lanes: None,
             in_flight_bytes_max: ByteSize::mib(24),

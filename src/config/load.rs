@@ -87,11 +87,12 @@ impl Config {
     /// Whether there is what `logdrive agent` needs.
     ///
     /// # Errors
-    /// If there is no task.
+    /// If there is no task, and no etcd that tasks could come from.
     pub fn for_agent(&self) -> Result<(), ConfigError> {
         let example =
             "add one:\n\n[[agent.tasks]]\nname = \"nginx\"\npaths = [\"/var/log/nginx/*.log\"]\ntopic = \"nginx\"";
-        if self.agent.tasks.is_empty() { Err(self.lacks("no task says what to collect", example)) } else { Ok(()) }
+        let has_tasks = !self.agent.tasks.is_empty() || !self.etcd.endpoints.is_empty();
+        if !has_tasks { Err(self.lacks("no task says what to collect", example)) } else { Ok(()) }
     }
 
     /// Whether there is what `logdrive transfer` needs.
@@ -140,7 +141,7 @@ fn refusal(error: &toml::de::Error, sources: &Sources) -> ConfigError {
 }
 
 /// Where a value stands that a dotted path names; the nearest thing around it, if it isn't written itself.
-fn locate(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
+pub(super) fn locate(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     // The names of librdkafka's settings have dots themselves.
     if let Some(value) = table.get(path) {
         return Some(value.span());

@@ -2,7 +2,8 @@
 //!
 //! [`Config`] is what `logdrive.toml`, overridden by the environment, says. The room promises that a configuration
 //! that it hands out is valid as a whole, and that a refusal names the file, the line and the column, says what was
-//! meant, and what to write instead. It must not know what the settings are used for, and it never connects to anything.
+//! meant, and what to write instead. It must not know what the settings are used for. Only `remote` connects
+//! to anything: to etcd, if there are settings of it.
 
 mod agent;
 mod change;
@@ -15,6 +16,7 @@ mod key;
 mod load;
 mod problem;
 mod rate;
+pub mod remote;
 mod rules;
 mod schema;
 mod template;
@@ -40,7 +42,7 @@ pub use template::TemplateError;
 pub use topics::{TopicError, Topics};
 pub use transfer::{Ids, Target, Transfer};
 
-use crate::{document, elastic, embedded, kafka};
+use crate::{document, elastic, embedded, etcd, kafka};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,6 +66,8 @@ pub struct Config {
     pub embedded: embedded::Settings,
     /// How lines become documents.
     pub document: document::Settings,
+    /// How etcd is reached; without endpoints it is not used.
+    pub etcd: etcd::Settings,
     /// Where metrics and health are served.
     pub metrics: Metrics,
     /// Where the search page is served.
@@ -109,6 +113,7 @@ impl Default for Config {
             elasticsearch: elastic::Settings::default(),
             embedded: embedded::Settings::default(),
             document: document::Settings::default(),
+            etcd: etcd::Settings::default(),
             metrics: Metrics::default(),
             web: Web::default(),
             file: None,

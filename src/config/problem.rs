@@ -122,15 +122,34 @@ fn excerpt(name: &str, text: &str, span: Range<usize>, what: &str, out: &mut imp
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
     let number = text[..line_start].matches('\n').count() + 1;
-    let before = &text[line_start..start];
-    let end = text.floor_char_boundary(span.end.clamp(start, line_start.saturating_add(line.len()).max(start)));
-    let carets = "^".repeat(text[start..end].chars().count().max(1));
-    let column = before.chars().count() + 1;
+    let column = text[line_start..start].chars().count() + 1;
     let secret = SECRETS.iter().any(|word| line.to_lowercase().contains(word));
-    let (gutter, line) = (" ".repeat(number.to_string().len()), if secret { hidden(line) } else { line.to_owned() });
+    let (from, to) = shown(text, line_start..line_start + line.len(), start);
+    let cut = |is_cut: bool| if is_cut { "…" } else { "" };
+    let before = format!("{}{}", cut(from > line_start), &text[from..start]);
+    let end = text.floor_char_boundary(span.end.clamp(start, to.max(start)));
+    let carets = "^".repeat(text[start..end].chars().count().max(1));
+    let line = if secret {
+        hidden(line)
+    } else {
+        format!("{before}{}{}", &text[start..to.max(start)], cut(to < line_start + line.len()))
+    };
+    let gutter = " ".repeat(number.to_string().len());
     // Tabs stay tabs, so that the caret stands below its place however wide they are.
     let indent: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     write!(out, "{name}:{number}:{column}: {what}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{carets}")
+}
+
+/// How many bytes of a line that is too long to be shown whole are shown on either side of the place.
+const AROUND: usize = 100;
+
+/// From where to where a line is shown: whole, or, if it is a long one, what is around the place.
+fn shown(text: &str, line: Range<usize>, place: usize) -> (usize, usize) {
+    if line.len() <= 4 * AROUND {
+        return (line.start, line.end);
+    }
+    let from = text.floor_char_boundary(place.saturating_sub(AROUND)).max(line.start);
+    (from, text.floor_char_boundary((place + AROUND).min(line.end)))
 }
 
 /// The line without its value.
@@ -159,6 +178,20 @@ mod tests {
         assert_eq!(sources.show(&problem), "LOGDRIVE_A: no such thing");
         let end = Problem::new(Some(text.len()..text.len()), "ends too early");
         assert_eq!(sources.show(&end), "some.toml:3:1: ends too early\n  |\n3 | \n  | ^");
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_the_place_is_shown_with_what_is_around_it() {
+        let mut sources = Sources::default();
+        let text = format!("[{}bad{}]", "é".repeat(500), "x".repeat(500));
+        sources.add_file(Path::new("some.json"), &text);
+        let at = text.find("bad").expect("in the text");
+        let shown = sources.show(&Problem::new(Some(at..at + 3), "no such thing"));
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[0].starts_with("some.json:1:502:") && shown.len() < 700, "{shown}");
+        assert!(lines[2].contains("…é") && lines[2].ends_with("x…"), "{shown}");
+        let place = lines[2].chars().position(|c| c == 'b');
+        assert_eq!(lines[3].chars().position(|c| c == '^'), place, "{shown}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bytesize::ByteSize;
 
 use super::{
-    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer, problem::Problem,
+    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer, problem::Problem, remote,
     topics::is_topic,
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) fn broken(config: &Config) -> Vec<(String, Problem)> {
         broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
     }
     agent(&config.agent, &mut broken);
+    broken.0.extend(remote::keys::broken(&config.agent));
+    etcd(config, &mut broken);
     kafka(config, &mut broken);
     transfer(&config.transfer, &mut broken);
     super::documents::broken(&config.document, &mut broken);
@@ -59,6 +61,13 @@ const PERIOD_MIN: Duration = Duration::from_millis(100);
 
 /// With fewer open files, reading would be opening and closing.
 const OPEN_FILES_MIN: usize = 16;
+
+/// What is broken of tasks for this agent, by paths that begin with `tasks.`.
+pub(super) fn tasks(of: &Agent) -> Vec<(String, Problem)> {
+    let mut broken = Broken::default();
+    agent(of, &mut broken);
+    broken.0.into_iter().map(|(path, problem)| (path.trim_start_matches("agent.").to_owned(), problem)).collect()
+}
 
 fn agent(agent: &Agent, broken: &mut Broken) {
     topic(&agent.dead_letter_topic, "agent.dead_letter_topic", broken);
@@ -285,6 +294,23 @@ fn kafka(config: &Config, broken: &mut Broken) {
             (KafkaError::Setting { name, .. }, _) => broken.add(&format!("kafka.settings.{name}"), what, hint),
             _ => broken.add("kafka.settings", what, hint),
         }
+    }
+}
+
+/// How long a lease may be: a shorter one would end whenever a host is busy, a longer one hide that it is gone.
+const LEASE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+
+fn etcd(config: &Config, broken: &mut Broken) {
+    if !config.etcd.prefix.starts_with('/') || config.etcd.prefix.ends_with('/') {
+        let what = format!("etcd.prefix is {:?}", config.etcd.prefix);
+        broken.add("etcd.prefix", what, "begin it with a slash, and end it with none: \"/logdrive\"");
+    }
+    if !LEASE.contains(&config.etcd.lease) {
+        let what = format!("etcd.lease is {:?}", config.etcd.lease);
+        broken.add("etcd.lease", what, "write a time from \"5s\" to \"1h\"; the default is \"30s\"");
+    }
+    if config.etcd.endpoints.iter().any(|endpoint| endpoint.trim().is_empty()) {
+        broken.add("etcd.endpoints", "an endpoint of etcd is empty", "write \"host:2379\"");
     }
 }
 

@@ -405,6 +405,7 @@ fn the_sample_shows_the_defaults() {
     config.data_dir.clone_from(&default.data_dir);
     config.file = None;
     config.written.clear();
+    config.fixed = default.fixed.clone();
     assert_eq!(format!("{config:#?}"), format!("{default:#?}"));
 }
 

@@ -19,7 +19,7 @@ use super::{
 /// Which keys are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// These; at least one.
+    /// These; at least one. Those that may not be read are told so when all is read, and not watched until then.
     Keys(Vec<String>),
     /// All that begin with this.
     Prefix(String),
@@ -47,7 +47,7 @@ pub enum Heard {
 
 /// Tells what becomes of the keys, for as long as anyone listens.
 pub async fn watch(etcd: Etcd, range: Range, listener: mpsc::Sender<Heard>) {
-    let mut watch = Watch { etcd, range, marks: Marks::default(), listener, is_lost: false };
+    let mut watch = Watch { etcd, range, marks: Marks::default(), forbidden: Vec::new(), listener, is_lost: false };
     let mut pace = Pace::default();
     while !watch.listener.is_closed() {
         let Err(end) = watch.listen(&mut pace).await else { return };
@@ -55,6 +55,7 @@ pub async fn watch(etcd: Etcd, range: Range, listener: mpsc::Sender<Heard>) {
             // What is there now has to be read.
             End::Gap => {
                 watch.marks = Marks::default();
+                sleep(pace.next()).await;
                 continue;
             }
             End::Failed(error) => error,
@@ -77,6 +78,8 @@ struct Watch {
     etcd: Etcd,
     range: Range,
     marks: Marks,
+    /// Keys that we may not read: no watch of them is allowed either, and it would end those of the others.
+    forbidden: Vec<String>,
     listener: mpsc::Sender<Heard>,
     is_lost: bool,
 }
@@ -108,14 +111,16 @@ impl Watch {
                 Range::Keys(keys) => self.etcd.read(keys).await?,
                 Range::Prefix(prefix) => self.etcd.list(prefix).await?,
             };
-            self.marks = Marks::after(&snapshot, self.count());
+            let is_forbidden = |(_, error): &&(String, EtcdError)| matches!(error, EtcdError::Refused { .. });
+            self.forbidden = snapshot.refused.iter().filter(is_forbidden).map(|(key, _)| key.clone()).collect();
+            self.marks = Marks::after(&snapshot, self.watched().len());
             if self.tell(Heard::All(snapshot)).await.is_err() {
                 return Ok(());
             }
         }
         let connection = self.etcd.connection().await?;
         let limit = self.etcd.settings().request_timeout;
-        let begun = match timeout(limit, begin(connection.client.clone(), &self.range, &self.marks)).await {
+        let begun = match timeout(limit, self.begin(connection.client.clone())).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(EtcdError::of(&connection.endpoint, &error)),
             Err(_) => Err(silent(&connection.endpoint, limit)),
@@ -129,7 +134,7 @@ impl Watch {
             // Before all watches are there an answer is due; afterwards the connection shows by itself that it is alive.
             let answer = tokio::select! {
                 answer = stream.message() => answer,
-                () = sleep(limit), if created < self.count() => {
+                () = sleep(limit), if created < self.watched().len() => {
                     return Err(self.left(&connection, silent(&connection.endpoint, limit)).await);
                 }
                 () = self.listener.closed() => return Ok(()),
@@ -154,7 +159,7 @@ impl Watch {
                 if !self.marks.fit(&answer) {
                     return Err(End::Gap);
                 }
-                if created == self.count() {
+                if created == self.watched().len() {
                     pace.reset();
                     if std::mem::take(&mut self.is_lost) && self.tell(Heard::Back).await.is_err() {
                         return Ok(());
@@ -213,38 +218,34 @@ impl Watch {
         error.into()
     }
 
-    /// How many watches there are on one connection.
-    fn count(&self) -> usize {
+    /// What there are watches of, on one connection.
+    fn watched(&self) -> Vec<&str> {
         match &self.range {
-            Range::Keys(keys) => keys.len(),
-            Range::Prefix(_) => 1,
+            Range::Keys(keys) => keys.iter().filter(|key| !self.forbidden.contains(*key)).map(String::as_str).collect(),
+            Range::Prefix(prefix) => vec![prefix],
         }
     }
-}
 
-/// Begins a watch for each key, on one stream. Their numbers are the keys' places.
-async fn begin(client: Client, range: &Range, marks: &Marks) -> Result<WatchStream, Error> {
-    let keys = match range {
-        Range::Keys(keys) => keys.iter().map(String::as_str).collect(),
-        Range::Prefix(prefix) => vec![prefix.as_str()],
-    };
-    let mut client: WatchClient = client.watch_client().max_decoding_message_size(ANSWER_BYTES_MAX);
-    let mut stream: Option<WatchStream> = None;
-    for (number, key) in keys.into_iter().enumerate() {
-        let mut options = WatchOptions::new()
-            .with_start_revision(marks.from(number))
-            .with_watch_id(number as i64)
-            .with_progress_notify()
-            .with_fragment();
-        if matches!(range, Range::Prefix(_)) {
-            options = options.with_prefix();
+    /// Begins the watches, on one stream. Their numbers are their places.
+    async fn begin(&self, client: Client) -> Result<WatchStream, Error> {
+        let mut client: WatchClient = client.watch_client().max_decoding_message_size(ANSWER_BYTES_MAX);
+        let mut stream: Option<WatchStream> = None;
+        for (number, key) in self.watched().into_iter().enumerate() {
+            let mut options = WatchOptions::new()
+                .with_start_revision(self.marks.from(number))
+                .with_watch_id(number as i64)
+                .with_progress_notify()
+                .with_fragment();
+            if matches!(self.range, Range::Prefix(_)) {
+                options = options.with_prefix();
+            }
+            match &mut stream {
+                None => stream = Some(client.watch(key, Some(options)).await?),
+                Some(stream) => stream.watch(key, Some(options)).await?,
+            }
         }
-        match &mut stream {
-            None => stream = Some(client.watch(key, Some(options)).await?),
-            Some(stream) => stream.watch(key, Some(options)).await?,
-        }
+        stream.ok_or_else(|| Error::InvalidArgs("no key is watched".to_owned()))
     }
-    stream.ok_or_else(|| Error::InvalidArgs("no key is watched".to_owned()))
 }
 
 /// How far each watch has come.

@@ -5,7 +5,12 @@
 
 pub mod heap;
 
-use std::{fs, io, io::Write, path::Path};
+use std::{
+    fs, io,
+    io::Write,
+    net::{ToSocketAddrs, UdpSocket},
+    path::Path,
+};
 
 use anyhow::{Context, ensure};
 
@@ -20,6 +25,25 @@ const RANDOM_UUID: &str = "/proc/sys/kernel/random/uuid";
 pub fn name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// The address by which this machine would speak to `server`, a host and a port, with or without `http://` before it: the
+/// one under which the server knows it, if nothing in between changes it. Nothing is sent. It may wait for a name server.
+///
+/// # Errors
+/// If the server's name is not known, or there is no way to it.
+pub fn address_towards(server: &str) -> io::Result<std::net::IpAddr> {
+    let server = server.split_once("://").map_or(server, |(_, server)| server).trim_end_matches('/');
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in server.to_socket_addrs()? {
+        let any: std::net::SocketAddr =
+            if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        match UdpSocket::bind(any).and_then(|socket| socket.connect(address).and_then(|()| socket.local_addr())) {
+            Ok(local) => return Ok(local.ip()),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// The machine's identity, 32 hexadecimal digits: that of the machine, or a random one that is kept in `data_dir`,
@@ -73,7 +97,15 @@ fn keep(path: &Path, id: &str) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::machine_id_of;
+    use super::{address_towards, machine_id_of};
+
+    #[test]
+    fn the_address_is_the_one_that_the_server_would_see() {
+        for server in ["127.0.0.1:2379", "https://127.0.0.1:2379/"] {
+            assert_eq!(address_towards(server).expect("a way").to_string(), "127.0.0.1");
+        }
+        assert!(address_towards("127.0.0.1").is_err(), "no port");
+    }
 
     #[test]
     fn the_machine_tells_who_it_is() {

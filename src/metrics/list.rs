@@ -20,6 +20,12 @@ metrics! {
     CONFIG_RELOADS = Metric::counter("logdrive_config_reloads_total", &["outcome"], "How often the configuration was read again, by what came of it: applied, unchanged, refused.");
     CONFIG_RELOAD_SUCCESSFUL = Metric::gauge("logdrive_config_last_reload_successful", &[], "1 if the configuration was valid when it was last read, 0 if it was refused and an older one runs on.");
 
+    // Tasks from etcd.
+    ETCD_UP = Metric::gauge("logdrive_etcd_up", &[], "1 while changes of tasks are heard of etcd, 0 while it is away and the tasks that are known run on.");
+    REMOTE_VALUES = Metric::counter("logdrive_remote_values_total", &["outcome"], "Values of keys of tasks, by what became of them: applied, refused.");
+    REMOTE_KEYS_REFUSED = Metric::gauge("logdrive_remote_keys_refused", &[], "Keys of tasks whose newest value is refused, so that an older one runs on.");
+    REMOTE_LEFT_OUT = Metric::gauge("logdrive_remote_tasks_left_out", &[], "Tasks of etcd that are not wanted: another one has the name, or the topic would be one too many.");
+
     // Reading.
     READ_BYTES = Metric::counter("logdrive_read_bytes_total", &["task"], "Bytes of whole lines read from files.");
     READ_LINES = Metric::counter("logdrive_read_lines_total", &["task"], "Lines read from files; each part of a cut line counts.");

@@ -220,6 +220,11 @@ async fn tls_certificates_and_users_are_asked_for_and_each_of_them_wrong_is_told
     let seen = ada.read(&["/a".to_owned(), "/b".to_owned()]).await.expect("one of them");
     assert_eq!((seen.entries.len(), seen.refused.len()), (1, 1), "{seen:?}");
     assert!(seen.refused[0].1.to_string().contains("permission denied"), "{:?}", seen.refused);
+    let mut listener = Listener::on(&ada, &["/a", "/b"]);
+    listener.until(&[("/a", "1")]).await;
+    etcd.write(put("/a", "2")).await.expect("root may");
+    listener.until(&[("/a", "2")]).await;
+    assert_eq!(listener.snapshots, 1, "it was heard at once, though the other key is forbidden");
 }
 
 #[tokio::test]

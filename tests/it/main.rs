@@ -13,6 +13,7 @@ mod elastic_security; // a real node that says 401, 403 and 413
 mod elastic_tls;
 mod elastic_twice; // records that are read again, across midnight and a rollover; routes by field; ids of the server
 mod etcd; // the door to etcd: killed, compacted, full, away, with TLS and users
+mod etcd_tasks; // tasks for one host and for many, live, from etcd; who is there
 mod files; // files that rotate, shrink, vanish and come back
 mod foreign; // records of rsyslog, kcat and other agents
 mod input; // files that are not as they should be
