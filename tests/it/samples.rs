@@ -13,7 +13,7 @@ labels = { service = "api" }
 topic = "app-{service}"
 key = "{service}/{file}"
 encoding = "lines"
-multiline = { preset = ["java"] }
+multiline = { start = '^\d{4}-' }
 [[agent.tasks]]
 name = "old"
 paths = ["/var/log/old/*"]
