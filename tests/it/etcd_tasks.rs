@@ -43,12 +43,12 @@ async fn acknowledged(agent: &Program, task: &str, lines: usize) {
     assert_eq!(seen, lines as f64, "of {task}, and none twice");
 }
 
-/// What `logdrive agents` says of the one agent that there is.
+/// What `logdrive agents` says of the one agent that there is; its earlier lives had other ports, and come first as silent.
 fn agents(site: &Site) -> Value {
     let output = site.command("agents").arg("--json").output().expect("the program was built");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said.lines().next().map_or(Value::Null, |line| serde_json::from_str(line).expect("JSON"))
+    said.lines().last().map_or(Value::Null, |line| serde_json::from_str(line).expect("JSON"))
 }
 
 async fn until_agents(site: &Site, what: &str, met: impl Fn(&Value) -> bool) {
