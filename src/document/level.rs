@@ -55,27 +55,47 @@ fn klog(line: &[u8]) -> Option<Level> {
     is_head.then_some(level)
 }
 
-/// The first word of `line` that names a level in one of the forms.
+/// The first word of `line`, which has at most [`SEEN_BYTES`] bytes, that names a level in one of the forms.
 fn words(line: &[u8]) -> Option<Level> {
-    let mut at = 0;
-    while at < line.len() {
-        if !line[at].is_ascii_alphabetic() {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        while at < line.len() && line[at].is_ascii_alphabetic() {
-            at += 1;
-        }
-        // Most words end here: wrong length, or a first letter with which no level begins.
-        if at - start <= WORD_BYTES_MAX
-            && BEGINS_LEVEL[usize::from(line[start])]
-            && let Some(level) = word(line, start, at)
-        {
-            return Some(level);
+    let letters = letters(line);
+    let mut starts = letters & !(letters << 1);
+    while starts != 0 {
+        let start = starts.trailing_zeros() as usize;
+        starts &= starts - 1;
+        // Most words end here: a first letter with which no level begins, or the wrong length.
+        if BEGINS_LEVEL[usize::from(line[start])] {
+            let length = (letters >> start).trailing_ones() as usize;
+            if length <= WORD_BYTES_MAX
+                && let Some(level) = word(line, start, start + length)
+            {
+                return Some(level);
+            }
         }
     }
     None
+}
+
+/// A bit for each byte of `line` that is an ASCII letter, the lowest for the first; eight bytes at a time.
+fn letters(line: &[u8]) -> u128 {
+    const WORDS: usize = SEEN_BYTES.div_ceil(8);
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    // Behind the line stand zeros, which are no letters.
+    let mut padded = [0; WORDS * 8];
+    padded[..line.len()].copy_from_slice(line);
+    let mut letters = 0;
+    for (index, word) in padded.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // No sum of seven bits and these leaves its byte; its highest bit then says what is compared.
+        let lower = (word | each(0x20)) & each(0x7f);
+        let (from_a, behind_z) = (lower + each(0x80 - b'a'), lower + each(0x7f - b'z'));
+        let marks = from_a & !behind_z & !word & each(0x80);
+        // The highest bits of the eight bytes, side by side: no two of the products fall on one bit.
+        let bits = marks.wrapping_mul(0x0002_0408_1020_4081) >> 56;
+        letters |= u128::from(bits) << (8 * index);
+    }
+    letters
 }
 
 /// The letters with which names of levels begin, in either case.
@@ -147,8 +167,18 @@ fn is_keyed(before: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::of_line;
+    use proptest::prelude::*;
+
+    use super::{SEEN_BYTES, letters, of_line};
     use crate::record::Level::{self, Critical, Debug, Error, Fatal, Info, Notice, Trace, Warn};
+
+    proptest! {
+        #[test]
+        fn letters_are_what_they_are_elsewhere(line in prop::collection::vec(any::<u8>(), 0..=SEEN_BYTES)) {
+            let expected = line.iter().rev().fold(0, |bits: u128, byte| bits << 1 | u128::from(byte.is_ascii_alphabetic()));
+            prop_assert_eq!(letters(&line), expected);
+        }
+    }
 
     #[test]
     fn levels_are_read_in_the_forms_of_the_table_and_never_out_of_prose() {

@@ -87,6 +87,37 @@ mod tests {
         assert_eq!(Server::from_banner(opensearch).unwrap().to_string(), "OpenSearch 3.6.0");
     }
 
+    /// What an OpenSearch 2 serves at its root.
+    #[test]
+    fn opensearch_2_is_recognised_even_where_it_passes_for_what_it_was_forked_from() {
+        let banner = |number: &str| {
+            format!(
+                r#"{{
+                  "name" : "node-1",
+                  "cluster_name" : "opensearch-cluster",
+                  "cluster_uuid" : "b4gqkFgvQZ6rMRqJ3XgZ4w",
+                  "version" : {{
+                    "distribution" : "opensearch",
+                    "number" : "{number}",
+                    "build_type" : "tar",
+                    "build_hash" : "fae7c8c5e4c5b0d0f7a1d7a5b6c2e1f0a9b8c7d6",
+                    "build_date" : "2025-02-05T19:09:33.407884Z",
+                    "build_snapshot" : false,
+                    "lucene_version" : "9.12.1",
+                    "minimum_wire_compatibility_version" : "7.10.0",
+                    "minimum_index_compatibility_version" : "7.0.0"
+                  }},
+                  "tagline" : "The OpenSearch Project: https://opensearch.org/"
+                }}"#
+            )
+        };
+        let read = |number| Server::from_banner(banner(number).as_bytes()).expect("a banner");
+        assert_eq!(read("2.19.1"), Server { flavor: Flavor::OpenSearch, version: (2, 19, 1) });
+        assert!(read("2.19.1").is_supported() && read("2.0.0").is_supported());
+        // As `compatibility.override_main_response_version` has it say.
+        assert!(read("7.10.2").is_supported() && read("7.10.2").flavor == Flavor::OpenSearch);
+    }
+
     #[test]
     fn other_servers_are_not_taken_for_one() {
         let old = br#"{"version":{"number":"7.17.1"},"tagline":"You Know, for Search"}"#;

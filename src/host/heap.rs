@@ -17,18 +17,21 @@ pub fn share() {
     }
 }
 
-/// Keeps large buffers apart from small ones: from 2 MiB on, each is mapped by itself and given back when it is freed. To
-/// be called before there are other threads.
+/// Keeps large buffers apart from small ones: from 2 MiB on, each is mapped by itself and given back when it is freed. And
+/// has all threads share two heaps. To be called before there are other threads.
 ///
 /// glibc begins so, but raises the size, up to 32 MiB, to that of any mapped buffer that is freed. From then on a
-/// transfer's bodies stand among records that come and go, and what is free between them can't be given back.
+/// transfer's bodies stand among records that come and go, and what is free between them can't be given back. Records are
+/// made by a thread of Kafka's client, copied by another and freed by a worker, so with a heap for each of them each keeps
+/// what the others are short of: with two, a transfer of single lines took 10 MiB less at its peak, and no more CPU time.
 ///
-/// Source: `mallopt(3)`, `M_MMAP_THRESHOLD`. Other C libraries are left as they are.
+/// Source: `mallopt(3)`, `M_MMAP_THRESHOLD` and `M_ARENA_MAX`. Other C libraries are left as they are.
 pub fn part() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: as of `share`: two integers, at any time, and a value that is refused changes nothing.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 2 << 20);
+        libc::mallopt(libc::M_ARENA_MAX, 2);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::{fs::File, path::Path};
 
+use rdkafka::ClientConfig;
 use serde::Deserialize;
 
 use super::{KafkaError, Settings};
@@ -39,6 +40,9 @@ impl From<SecretError> for KafkaError {
         Self::Own { setting, why }
     }
 }
+
+/// The mechanism that needs libsasl2, and librdkafka's default.
+const KERBEROS: &str = "GSSAPI";
 
 /// A setting of librdkafka's and its value.
 type Property = (&'static str, String);
@@ -142,6 +146,28 @@ impl Settings {
     }
 }
 
+/// Whether this build can prove who we are as the configuration wants it. librdkafka tells only where a client is made, and
+/// then to build librdkafka anew.
+///
+/// # Errors
+/// [`KafkaError::Setting`], with what to do.
+pub(super) fn is_in_this_build(config: &ClientConfig) -> Result<(), KafkaError> {
+    let is_sasl = config.get("security.protocol").is_some_and(|protocol| protocol.to_lowercase().starts_with("sasl"));
+    // The later of the two counts with librdkafka; who sets both sets them alike.
+    let mechanism = config.get("sasl.mechanisms").or(config.get("sasl.mechanism"));
+    if cfg!(feature = "kerberos") || !is_sasl || mechanism.is_some_and(|name| name != KERBEROS) {
+        return Ok(());
+    }
+    let meant = if mechanism.is_some() { "" } else { ", which is meant where no mechanism is set," };
+    Err(KafkaError::Setting {
+        name: "sasl.mechanism".to_owned(),
+        why: format!(
+            "{KERBEROS} (Kerberos){meant} is not in this build; build it with `cargo build --release --features kerberos`, \
+             or set another mechanism, such as SCRAM-SHA-512"
+        ),
+    })
+}
+
 /// A file that isn't there should be told by its setting's name, before librdkafka tells of it in its own words.
 fn readable(setting: &'static str, file: &Path) -> Result<(), KafkaError> {
     match File::open(file) {
@@ -239,6 +265,25 @@ mod tests {
         });
         let refused = settings.validate().expect_err("twice");
         assert!(matches!(&refused, KafkaError::Setting { name, .. } if name == "security.protocol"), "{refused}");
+    }
+
+    #[test]
+    fn kerberos_is_refused_with_what_to_do_where_it_is_not_in_the_build() {
+        let sasl = |mechanism: Option<&str>| {
+            with(|it| {
+                it.settings.insert("security.protocol".to_owned(), "SASL_PLAINTEXT".to_owned());
+                it.settings.extend(mechanism.map(|name| ("sasl.mechanism".to_owned(), name.to_owned())));
+            })
+        };
+        for mechanism in [None, Some("GSSAPI")] {
+            let said = sasl(mechanism).validate().map_err(|error| error.to_string());
+            if cfg!(feature = "kerberos") {
+                assert_eq!(said, Ok(()));
+            } else {
+                assert!(said.is_err_and(|said| said.contains("--features kerberos")), "{mechanism:?}");
+            }
+        }
+        assert_eq!(sasl(Some("SCRAM-SHA-512")).validate(), Ok(()));
     }
 
     #[test]

@@ -287,6 +287,7 @@ impl Settings {
         }
         // What librdkafka says goes to `tracing`, which decides what is shown.
         config.set_log_level(RDKafkaLogLevel::Debug);
+        access::is_in_this_build(&config)?;
         config.create_native_config().map_err(refused)?;
         Ok(config)
     }

@@ -34,10 +34,18 @@ pub fn push_escaped(text: &[u8], out: &mut Vec<u8>) -> bool {
     false
 }
 
-/// Appends UTF-8 as the inside of a JSON string, eight bytes at a time.
+/// Appends UTF-8 as the inside of a JSON string.
 fn push_escaped_utf8(text: &[u8], out: &mut Vec<u8>) {
+    // Most text has nothing to escape.
+    let Some(first) = first_escape(text) else { return out.extend_from_slice(text) };
     // A few escapes fit without growing again.
     out.reserve(text.len() + text.len() / 8 + 16);
+    out.extend_from_slice(&text[..first]);
+    push_rest_escaped(&text[first..], out);
+}
+
+/// [`push_escaped_utf8`], eight bytes at a time.
+fn push_rest_escaped(text: &[u8], out: &mut Vec<u8>) {
     // Everything before `done` is in `out`.
     let mut done = 0;
     let (words, rest) = text.as_chunks::<8>();
@@ -65,6 +73,18 @@ fn push_escaped_utf8(text: &[u8], out: &mut Vec<u8>) {
 /// Where the first byte of `text` is that does not stand for itself in a JSON string: a control character, `"` or `\`.
 #[must_use]
 pub fn first_escape(text: &[u8]) -> Option<usize> {
+    let clean = text.as_chunks::<32>().0.iter().take_while(|chunk| !has_escape(chunk)).count() * 32;
+    first_escape_by_words(&text[clean..]).map(|at| clean + at)
+}
+
+/// Whether a byte of `chunk` does not stand for itself. Without an end before the last byte, which lets the compiler compare
+/// many bytes at once.
+fn has_escape(chunk: &[u8; 32]) -> bool {
+    let is_escape = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    chunk.iter().fold(0, |found, byte| found | is_escape(*byte)) != 0
+}
+
+fn first_escape_by_words(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let marks = needs_escape(u64::from_le_bytes(*word));
@@ -118,7 +138,7 @@ pub fn push_number(number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{push_escaped, push_number};
+    use super::{ESCAPES, first_escape, push_escaped, push_number};
     use proptest::prelude::*;
 
     fn read_back(text: &[u8]) -> (String, bool) {
@@ -131,12 +151,13 @@ mod tests {
     #[test]
     fn every_byte_in_every_place_of_a_word_reads_back() {
         for byte in 0..=255_u8 {
-            for place in 0..20 {
-                let mut text = *b"abcdefghijklmnopqrst";
+            for place in 0..84 {
+                let mut text = *b"abcdefghijklmnopqrst".as_slice().repeat(5).first_chunk::<84>().expect("100 bytes");
                 text[place] = byte;
                 let (read, valid) = read_back(&text);
                 assert_eq!(read, String::from_utf8_lossy(&text));
                 assert_eq!(valid, byte < 0x80);
+                assert_eq!(first_escape(&text), (ESCAPES[usize::from(byte)] != 0).then_some(place));
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod members;
 mod messages;
 mod pieces;
 mod secret;
+mod sent_line;
 mod span;
 
 pub use block::{Block, Part};
@@ -31,4 +32,5 @@ pub use level::Level;
 pub use messages::{Messages, Run};
 pub use pieces::{Piece, Pieces};
 pub use secret::{Secret, SecretError};
+pub use sent_line::SentLine;
 pub use span::{Span, TailMark};

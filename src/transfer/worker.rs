@@ -18,7 +18,7 @@ use tracing::debug;
 
 use super::{
     dead_letter,
-    foreign::{Paths, Place},
+    foreign::Places,
     parcel::{Job, Parcel, Stretch},
 };
 use crate::{
@@ -68,8 +68,8 @@ struct Maker {
     builder: Builder,
     /// The document at hand.
     document: Vec<u8>,
-    /// What stands in for the path of foreign lines.
-    paths: Paths,
+    /// Where foreign lines stood.
+    places: Places,
     packer: Packer,
 }
 
@@ -85,7 +85,7 @@ impl Worker {
         outlets: Outlets,
     ) -> Self {
         let packer = Packer::new(naming, sender, budget, outlets);
-        let maker = Maker { builder, document: Vec::new(), paths: Paths::default(), packer };
+        let maker = Maker { builder, document: Vec::new(), places: Places::default(), packer };
         Self { lines: lines::Decoder::default(), text: Vec::new(), maker }
     }
 
@@ -186,14 +186,14 @@ impl Maker {
 
     /// Packs the documents of a record that others wrote.
     fn foreign(&mut self, record: &Record<'_>, value: &mut [u8]) -> Result<(), Over> {
-        let place = Place::of(record, &mut self.paths);
+        let mut place = self.places.of(record);
         let (mut rest, mut number) = (value, 0);
         while !rest.is_empty() {
             let end = splitter::first_end(rest);
             let (line, behind) = rest.split_at_mut(end.unwrap_or(rest.len()));
             let line_end = line.len() - usize::from(end.is_some());
             let spot = place.spot(&line[..line_end]);
-            let source = place.line(record.topic, number, &spot);
+            let source = spot.source(record.topic, number);
             let mut lines = self.builder.source(&source);
             self.document.clear();
             let built = lines.build(&mut line[..line_end], spot.offset, Part::Whole, &mut self.document);

@@ -20,7 +20,7 @@ use crate::{
         frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX, Task},
         meta::{SegmentJson, check_labels},
     },
-    record::{Block, Labels, Messages, Part, Run, members},
+    record::{Block, Labels, Messages, Part, Run, SentLine, members},
     splitter,
 };
 
@@ -155,6 +155,8 @@ pub struct Decoder {
     json: Vec<u8>,
     is_json: bool,
     meta: Option<Meta>,
+    /// What stood behind the message of the last JSON value that was read with care, if that was of our form.
+    rest: Vec<u8>,
 }
 
 impl Decoder {
@@ -189,7 +191,7 @@ impl Decoder {
         }
         if self.is_json {
             let hash = number(need(HASH_HEADER)?, HASH_HEADER, 16)?;
-            text.extend_from_slice(message_of(value)?.as_bytes());
+            push_message(value, &mut self.rest, text)?;
             segment.bytes = text.len() as u64;
             return Ok(Some(hash));
         }
@@ -243,6 +245,21 @@ pub fn decode<'a>(
         None => Line::Raw(meta),
         Some(hash) => Line::Json(meta, hash),
     })
+}
+
+/// Appends the message in a JSON value. `known` is what stood behind the message of a value before, if that could be read.
+fn push_message(value: &[u8], known: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), FrameError> {
+    let sent = SentLine::of(value);
+    if let Some(sent) = sent.filter(|sent| sent.rest == known) {
+        sent.push_message(text);
+        return Ok(());
+    }
+    text.extend_from_slice(message_of(value)?.as_bytes());
+    if let Some(sent) = sent.filter(|sent| sent.rest.len() <= META_BYTES_MAX) {
+        known.clear();
+        known.extend_from_slice(sent.rest);
+    }
+    Ok(())
 }
 
 /// The message in a JSON value.
@@ -309,8 +326,22 @@ impl LineJson<'_> {
 }
 
 fn number(digits: &[u8], name: &str, radix: u32) -> Result<u64, FrameError> {
+    if let Some(number) = plain_number(digits, radix) {
+        return Ok(number);
+    }
     let number = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, radix).ok());
     number.ok_or_else(|| FrameError::Meta(format!("the header {name} is no number")))
+}
+
+/// A number of nothing but digits, and so few that it fits; a record has two.
+fn plain_number(digits: &[u8], radix: u32) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    digits.iter().try_fold(0, |number: u64, byte| {
+        let digit = char::from(*byte).to_digit(radix)?;
+        Some(number.wrapping_mul(radix.into()) + u64::from(digit))
+    })
 }
 
 fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
@@ -320,5 +351,54 @@ fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
         Some(b"middle") => Ok(Part::Middle),
         Some(b"last") => Ok(Part::Last),
         Some(_) => Err(FrameError::Meta(format!("the header {PART_HEADER} is no part of a line"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{number, push_message};
+
+    /// Values of our form and some that are nearly so, many with the same rest.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let message = prop_oneof![
+            r#"([a-zé ]|\\["\\/bfnrtx]|\\u00e9|\\ud83d|[\t"]){0,6}"#.prop_map(String::into_bytes),
+            Just(b"\xff".to_vec()),
+            Just(br#"","message":"again"#.to_vec()),
+        ];
+        let rest = prop::sample::select(vec![
+            r#","host.name":"web-1","log.file.path":"/a"}"#,
+            r#","host.name":"web-2","labels":{"message":"b"}}"#,
+            r#","host.name":"web-1","message":"b"}"#,
+            r#","mess\u0061ge":"x"}"#,
+            r#","host.name":"web-1""#,
+            r#","host.name":}"#,
+        ]);
+        (0..30_u64, message, rest).prop_map(|(offset, message, rest)| {
+            let head = format!(r#"{{"@timestamp":"2026-11-20T10:00:00.123Z","log.offset":{offset},"message":""#);
+            [head.as_bytes(), &message, b"\"", rest.as_bytes()].concat()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_what_they_are_elsewhere(digits in "[+-]?[0-9a-fA-F]{0,20}|[0-9]{1,20}", radix in prop_oneof![Just(10), Just(16)]) {
+            prop_assert_eq!(number(digits.as_bytes(), "n", radix).ok(), u64::from_str_radix(&digits, radix).ok());
+        }
+
+        #[test]
+        fn the_message_of_a_value_does_not_depend_on_the_values_before_it(
+            values in prop::collection::vec(value(), 0..20)
+        ) {
+            let mut known = Vec::new();
+            let read = |value: &[u8], known: &mut Vec<u8>| {
+                let mut text = Vec::new();
+                push_message(value, known, &mut text).map(|()| text).map_err(|error| error.to_string())
+            };
+            for value in values {
+                prop_assert_eq!(read(&value, &mut known), read(&value, &mut Vec::new()));
+            }
+        }
     }
 }

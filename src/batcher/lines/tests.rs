@@ -13,7 +13,7 @@ use crate::{
         frame::FrameError,
         tests::{block, blocks, sender},
     },
-    record::{Block, Budget, Charset, Form, Labels, Origin, Part, Run},
+    record::{Block, Budget, Charset, Form, Labels, Origin, Part, Run, SentLine},
 };
 
 const RAW: Style = Style { value: Value::Raw, headers: true };
@@ -146,6 +146,10 @@ proptest! {
                 let (segment, piece) = (&meta.segments[0], &batch.pieces.each[index]);
                 let json: Json = serde_json::from_slice(batch.pieces.value(piece, &batch.buffer)).expect("JSON");
                 prop_assert_eq!(json["message"].as_str().map(str::as_bytes), Some(&text[..]));
+                // Nearly all are of the form that is read without a search for members.
+                let has_odd_escapes = text.iter().any(|byte| *byte < b' ' && !b"\x08\x0c\n\r\t".contains(byte));
+                let sent = SentLine::of(batch.pieces.value(piece, &batch.buffer));
+                prop_assert_eq!(sent.map(|sent| sent.offset), (!has_odd_escapes).then_some(segment.offset));
                 prop_assert_eq!(json["log.offset"].as_u64(), Some(segment.offset));
                 prop_assert_eq!(json["host.name"].as_str(), Some("web-1"));
                 prop_assert_eq!(json["log.file.path"].as_str(), segment.path.to_str());

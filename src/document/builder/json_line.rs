@@ -106,15 +106,15 @@ impl<'a> JsonLine<'a> {
     }
 
     pub(super) fn write(
-        self,
+        &self,
         clock: &mut Clock,
         source: &Prepared,
         facts: Facts,
         out: &mut Vec<u8>,
     ) -> (Moment, Option<Level>, Tags) {
-        let Self { json, original, rule, .. } = self;
+        let Self { json, original, rule, .. } = *self;
         let (moment, time) = facts.moment(rule, self.moment.map(|(_, moment)| moment), TimeFrom::Field);
-        let level = self.level.map(|(_, level)| level);
+        let level = self.level();
         let mut tags = facts.tags;
         tags.add(json.tags());
         source.begin(clock, moment, out);
@@ -132,7 +132,14 @@ impl<'a> JsonLine<'a> {
             push_member("logdrive.original", original, out);
         }
         push_tags(tags, out);
-        let has_own_time = matches!(time, TimeFrom::Field);
+        self.push_members(source, matches!(time, TimeFrom::Field), out);
+        out.push(b'}');
+        (moment.unwrap_or(source.read), level, tags)
+    }
+
+    /// Appends the members that the document doesn't have elsewhere.
+    pub(super) fn push_members(&self, source: &Prepared, has_own_time: bool, out: &mut Vec<u8>) {
+        let Self { json, original, rule, .. } = *self;
         let members = json.members().filter(|member| !self.is_used(*member, has_own_time));
         match &rule.json_target {
             None => {
@@ -153,8 +160,19 @@ impl<'a> JsonLine<'a> {
                 out.extend_from_slice(if before == b",\"" { b"}" } else { b"\":{}" });
             }
         }
-        out.push(b'}');
-        (moment.unwrap_or(source.read), level, tags)
+    }
+
+    /// Whether nothing is wrong with the line, and its own `@timestamp` and `message` are the document's.
+    pub(super) fn names_itself(&self) -> bool {
+        let is_own = |rank: Option<u8>| rank == Some(0);
+        self.json.tags() == Tags::NONE
+            && is_own(self.message.as_ref().map(|(rank, _)| *rank))
+            && is_own(self.moment.map(|(rank, _)| rank))
+    }
+
+    /// The level that the line names.
+    pub(super) fn level(&self) -> Option<Level> {
+        self.level.map(|(_, level)| level)
     }
 }
 

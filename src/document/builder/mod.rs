@@ -2,6 +2,7 @@
 
 mod json_line;
 mod passage;
+mod sent;
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     metrics,
     record::{
-        Charset, Form, Labels, Level, Part, Stream,
+        Charset, Form, Labels, Level, Part, SentLine, Stream,
         json::{push_escaped, push_number},
     },
     splitter::container::Iostream,
@@ -63,6 +64,7 @@ pub struct Built {
 pub struct Builder {
     rules: Rules,
     json: json::Reader,
+    sent: sent::Remembered,
     source: Prepared,
     form: Form,
     scratch: passage::Scratch,
@@ -130,6 +132,7 @@ impl Builder {
         Self {
             rules: Rules::new(settings),
             json: json::Reader::new(settings),
+            sent: sent::Remembered::default(),
             source: Prepared::default(),
             form: Form::default(),
             scratch: passage::Scratch::default(),
@@ -196,20 +199,14 @@ impl Lines<'_> {
 impl Builder {
     /// Appends the document of a message with this text and id.
     fn document(&mut self, id: Id, text: &mut [u8], facts: Facts, out: &mut Vec<u8>) -> Option<Built> {
-        let Builder { rules, json, source, tagged, .. } = self;
+        let Builder { rules, json, sent, source, tagged, .. } = self;
         let Ruled { rule, clock } = rules.current();
         if facts.part == Part::Last && text.is_empty() {
             return None;
         }
         out.reserve(source.before_offset.len() + source.after_offset.len() + text.len() + 192);
         let (moment, level, tags) = if facts.part == Part::Whole && rule.json && json::begins(text) {
-            if json.read(text) {
-                JsonLine::new(json, json.original(text), rule, clock).write(clock, source, facts, out)
-            } else {
-                let mut facts = facts;
-                facts.tags.add(json.tags());
-                TextLine { text: json.original(text), facts, rule }.write(clock, source, out)
-            }
+            JsonText { text, facts, rule }.write((json, sent), clock, source, out)
         } else {
             TextLine { text, facts, rule }.write(clock, source, out)
         };
@@ -344,6 +341,40 @@ impl Facts {
             (TimeRule::Line, Some(moment), _) => (Some(moment), TimeFrom::Container),
             (TimeRule::Line, None, Some(moment)) => (Some(moment), from),
             (TimeRule::Line, None, None) | (TimeRule::Read, ..) => (None, TimeFrom::Read),
+        }
+    }
+}
+
+/// A message that is to be read as JSON.
+struct JsonText<'a> {
+    text: &'a mut [u8],
+    facts: Facts,
+    rule: &'a Rule,
+}
+
+impl JsonText<'_> {
+    fn write(
+        self,
+        (json, sent): (&mut json::Reader, &mut sent::Remembered),
+        clock: &mut Clock,
+        source: &Prepared,
+        out: &mut Vec<u8>,
+    ) -> (Moment, Option<Level>, Tags) {
+        let Self { text, mut facts, rule } = self;
+        let line = SentLine::of(text).filter(|_| json.takes(text) && sent::is_plain(rule, source, &facts));
+        if let Some((moment, level)) = line.and_then(|line| sent.write(&line, &facts, clock, source, out)) {
+            return (moment, level, Tags::NONE);
+        }
+        let digits = line.map(|line| line.digits.len());
+        if json.read(text) {
+            let line = JsonLine::new(json, json.original(text), rule, clock);
+            if let Some(digits) = digits {
+                sent.learn(&line, digits, source);
+            }
+            line.write(clock, source, facts, out)
+        } else {
+            facts.tags.add(json.tags());
+            TextLine { text: json.original(text), facts, rule }.write(clock, source, out)
         }
     }
 }

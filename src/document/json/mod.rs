@@ -152,8 +152,13 @@ impl Reader {
         }
     }
 
+    /// Whether the line is no longer than what is read.
+    pub fn takes(&self, line: &[u8]) -> bool {
+        line.len() <= self.limits.bytes_max
+    }
+
     fn look(&mut self, line: &mut [u8]) -> Result<(), Refused> {
-        if line.len() > self.limits.bytes_max {
+        if !self.takes(line) {
             return Err(Refused::Unfit);
         }
         if memchr::memchr(b'\\', line).is_some() {

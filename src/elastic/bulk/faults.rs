@@ -1,6 +1,6 @@
 //! Tests of the sender against a server that misbehaves: each answer is one that a real server or proxy gives.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -233,4 +233,25 @@ async fn a_server_that_is_away_is_passed_over() {
     let alone = Client::new(&Settings { urls: vec![away], ..Settings::default() }).unwrap();
     let error = alone.server().await.unwrap_err().to_string();
     assert!(error.contains("is it running"), "{error}");
+}
+
+/// Elasticsearch knows `require_data_stream` since 8.13, OpenSearch does not.
+#[test]
+fn only_a_server_that_knows_it_is_told_to_make_no_index_where_a_data_stream_is_meant() {
+    let (elasticsearch, opensearch) = (Flavor::Elasticsearch, Flavor::OpenSearch);
+    let first = Server { flavor: elasticsearch, version: (8, 12, 2) };
+    let settings = Settings { urls: vec!["http://127.0.0.1:1".to_owned()], ..Settings::default() };
+    let sender = |is_data_stream| Sender::new(Client::new(&settings).unwrap(), &first, &settings, is_data_stream);
+    let (streams, indices) = (sender(true), sender(false));
+    for (flavor, version, knows_it) in [
+        (elasticsearch, (8, 13, 0), true),
+        (opensearch, (2, 19, 1), false),
+        (elasticsearch, (9, 0, 0), true),
+        (opensearch, (3, 6, 0), false),
+    ] {
+        let server = Server { flavor, version };
+        [&streams, &indices].iter().for_each(|sender| sender.now_for(&server));
+        let said = [&streams, &indices].map(|sender| sender.requires_data_stream.load(Ordering::Relaxed));
+        assert_eq!(said, [knows_it, false], "{server}");
+    }
 }

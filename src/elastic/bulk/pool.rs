@@ -7,8 +7,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// So many buffers are kept; there are seldom more bodies.
-const KEPT_MAX: usize = 6;
+/// So many buffers are kept: as many as a transfer has full bodies by default. Of more, which are there only while bodies go
+/// off half empty, each would hold the memory of a full one.
+const KEPT_MAX: usize = 4;
 /// A buffer that a body of a large document made larger than this is not kept.
 const BYTES_MAX: usize = 16 << 20;
 

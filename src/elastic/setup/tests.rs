@@ -78,6 +78,29 @@ fn a_data_stream_in_opensearch_is_rolled_over_and_deleted_by_ism() {
     assert!(!named(&pieces, "/_index_template/logdrive-logs-any").to_string().contains("ignore_missing"));
 }
 
+/// What the plan has in it is in Elasticsearch since 8.14, and in OpenSearch since 1.3 (`min_primary_shard_size` and
+/// `min_rollover_age` of its policies came last).
+#[test]
+fn the_plan_is_the_same_for_every_server_that_is_new_enough() {
+    let of = |flavor, version, is_data_stream| {
+        let pieces = pieces(&Server { flavor, version }, is_data_stream, &short());
+        pieces.iter().map(|piece| format!("{} {}", piece.path, piece.body)).collect::<Vec<_>>()
+    };
+    for is_data_stream in [true, false] {
+        for version in [(2, 0, 0), (2, 19, 1)] {
+            let pieces = of(Flavor::OpenSearch, version, is_data_stream);
+            assert_eq!(pieces, of(Flavor::OpenSearch, OPENSEARCH.version, is_data_stream), "{version:?}");
+            for unknown in ["_ilm", "lifecycle.name", "subobjects", "ignore_dynamic", "ignore_missing"] {
+                assert!(pieces.iter().all(|piece| !piece.contains(unknown)), "{unknown} in {pieces:?}");
+            }
+        }
+        for version in [(9, 0, 0), (9, 2, 1)] {
+            let pieces = of(Flavor::Elasticsearch, version, is_data_stream);
+            assert_eq!(pieces, of(Flavor::Elasticsearch, ELASTICSEARCH.version, is_data_stream), "{version:?}");
+        }
+    }
+}
+
 #[test]
 fn indices_named_by_date_are_not_rolled_over_and_nothing_is_deleted_unasked() {
     let pieces = pieces(&ELASTICSEARCH, false, &Settings::default());

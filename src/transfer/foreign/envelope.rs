@@ -8,7 +8,42 @@
 //! ECS names may be nested or dotted. A member that is missing or of another kind says nothing, and nothing that is said
 //! is trusted beyond being shown: no identity depends on it alone.
 
-use crate::record::members;
+use crate::record::{SentLine, members};
+
+/// What nothing that stands behind a line's message may say again, or it would count instead.
+const OFFSET: &[u8] = b"log.offset";
+
+/// Memory grown for more than this is given back.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// Reads lines one after the other; what lines of our own agents that follow each other say alike is understood once.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    last: Envelope,
+    /// What stood behind the message of the last line, if that was of our agents' form.
+    rest: Vec<u8>,
+}
+
+impl Reader {
+    /// What `line` says.
+    pub(super) fn read(&mut self, line: &[u8]) -> &Envelope {
+        let sent = SentLine::of(line);
+        if let Some(sent) = sent.filter(|sent| sent.rest == self.rest) {
+            self.last.offset = Some(sent.offset);
+            return &self.last;
+        }
+        self.last = Envelope::of(line);
+        self.rest.clear();
+        self.rest.shrink_to(KEPT_BYTES_MAX);
+        if let Some(sent) = sent
+            && self.last.offset == Some(sent.offset)
+            && sent.rest.windows(OFFSET.len()).all(|window| window != OFFSET)
+        {
+            self.rest.extend_from_slice(sent.rest);
+        }
+        &self.last
+    }
+}
 
 /// What a line says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -93,7 +128,9 @@ fn number(value: Option<&[u8]>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Envelope;
+    use proptest::prelude::*;
+
+    use super::{Envelope, Reader};
 
     fn of(line: &str) -> (Option<String>, Option<String>, Option<u64>) {
         let Envelope { host, path, offset } = Envelope::of(line.as_bytes());
@@ -113,6 +150,35 @@ mod tests {
         assert_eq!(of(dotted), said("web-1", "/a", 7));
         let vector = r#"{"file":"/a","host":"web-1","message":"x","offset":7,"source_type":"file"}"#;
         assert_eq!(of(vector), said("web-1", "/a", 7));
+    }
+
+    /// Lines of our agents' form and some that are nearly so, as they may follow each other.
+    fn lines() -> impl Strategy<Value = Vec<String>> {
+        let rest = prop::sample::select(vec![
+            r#""host.name":"web-1","log.file.path":"/a"}"#,
+            r#""host.name":"web-2","log.file.path":"/b","labels":{"a":"b"}}"#,
+            r#""host.name":"web-1","log.file.path":"/a","log.offset":5}"#,
+            r#""host.name":"web-1","log":{"offset":5}}"#,
+            r#""host.name":"web-1","host.name":7}"#,
+            r#""host.name":"web-1""#,
+            r#""host.name":}"#,
+        ]);
+        let message = prop::sample::select(vec!["x", r#"a \"b\""#, r"\u0041", "\t", r#"","log.offset":9,"m":""#]);
+        let line = (0_u64..20, message, rest, "T?").prop_map(|(offset, message, rest, time)| {
+            let time = format!("2026-11-20{time}10:00:00.123Z");
+            format!(r#"{{"@timestamp":"{time}","log.offset":{offset},"message":"{message}",{rest}"#)
+        });
+        prop::collection::vec(line, 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_line_says_does_not_depend_on_those_before_it(lines in lines()) {
+            let mut reader = Reader::default();
+            for line in lines {
+                prop_assert_eq!(reader.read(line.as_bytes()), &Envelope::of(line.as_bytes()), "{}", line);
+            }
+        }
     }
 
     #[test]

@@ -20,9 +20,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
-use self::envelope::Envelope;
+use self::envelope::{Envelope, Reader};
 use crate::{
     document::Source,
     kafka::Record,
@@ -32,12 +32,22 @@ use crate::{
 /// What stands in for the host and the task where nobody knows them.
 const NAME: &str = "kafka";
 
-/// What stands in for the path of a partition's lines; made once for records that follow each other.
+/// Finds the places of records. What those that follow each other have in common is made once.
 #[derive(Default)]
-pub(super) struct Paths {
-    /// Whose path it is.
+pub(super) struct Places {
+    partition: Partition,
+    lines: Reader,
+}
+
+/// What the records of a partition have in common.
+#[derive(Default)]
+struct Partition {
+    /// Whose it is.
     of: Option<(Arc<str>, i32)>,
+    /// What stands in for the path of its lines.
     path: PathBuf,
+    /// What the identity of a record is the hash of; the record's own part stands at the end.
+    key: Vec<u8>,
 }
 
 /// A foreign record's place, made once for all its lines.
@@ -46,54 +56,73 @@ pub(super) struct Place<'a> {
     path: &'a Path,
     offset: u64,
     read_at: Timestamp,
+    lines: &'a mut Reader,
 }
 
 /// The place of one line.
-pub(super) struct Spot {
-    path: Option<String>,
-    host: Option<String>,
+pub(super) struct Spot<'a> {
+    path: &'a Path,
+    host: &'a str,
     /// What stands in `log.offset`.
     pub(super) offset: u64,
+    file: FileId,
+    read_at: Timestamp,
 }
 
-impl Paths {
-    pub(super) fn of(&mut self, record: &Record<'_>) -> &Path {
+impl Partition {
+    /// The identity of a record, as a file's.
+    fn identity(&mut self, record: &Record<'_>) -> FileId {
         let is_known =
             self.of.as_ref().is_some_and(|(topic, partition)| topic == record.topic && *partition == record.partition);
         if !is_known {
             self.path = PathBuf::from(format!("kafka:{}/{}", record.topic, record.partition));
             self.of = Some((Arc::clone(record.topic), record.partition));
+            self.key.clear();
+            self.key.extend_from_slice(record.topic.as_bytes());
+            self.key.push(0);
+            self.key.extend_from_slice(&record.partition.to_le_bytes());
         }
-        &self.path
+        let common = self.key.len();
+        self.key.extend_from_slice(&record.timestamp_ms.unwrap_or(0).to_le_bytes());
+        self.key.extend_from_slice(&record.offset.to_le_bytes());
+        let file = FileId(xxh3_128(&self.key));
+        self.key.truncate(common);
+        file
     }
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn of(record: &Record<'_>, paths: &'a mut Paths) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(record.topic.as_bytes());
-        hash.update(&[0]);
-        hash.update(&record.partition.to_le_bytes());
-        hash.update(&record.timestamp_ms.unwrap_or(0).to_le_bytes());
-        hash.update(&record.offset.to_le_bytes());
+impl Places {
+    /// The place of a record.
+    pub(super) fn of(&mut self, record: &Record<'_>) -> Place<'_> {
+        let file = self.partition.identity(record);
         // A time that is made up must be the same whenever the record is read, or it would be indexed twice.
         let read_at = record.timestamp_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-        Self { file: FileId(hash.digest128()), path: paths.of(record), offset: record.offset, read_at }
+        Place { file, path: &self.partition.path, offset: record.offset, read_at, lines: &mut self.lines }
     }
+}
 
+impl Place<'_> {
     /// Where `line`, which is one of the record's, stood.
-    pub(super) fn spot(&self, line: &[u8]) -> Spot {
-        let Envelope { host, path, offset } = Envelope::of(line);
-        Spot { path, host, offset: offset.unwrap_or(self.offset) }
+    pub(super) fn spot(&mut self, line: &[u8]) -> Spot<'_> {
+        let Envelope { host, path, offset } = self.lines.read(line);
+        let path = path.as_deref().map_or(self.path, Path::new);
+        Spot {
+            path,
+            host: host.as_deref().unwrap_or(NAME),
+            offset: offset.unwrap_or(self.offset),
+            file: self.file,
+            read_at: self.read_at,
+        }
     }
+}
 
-    /// The source of line `number`, which stood there.
-    pub(super) fn line<'b>(&'b self, topic: &'b str, number: u32, spot: &'b Spot) -> Source<'b> {
-        let stream = Stream { file: self.file, generation: number };
+impl<'a> Spot<'a> {
+    /// The source of the line, which is the record's line `number`.
+    pub(super) fn source(&self, topic: &'a str, number: u32) -> Source<'a> {
         Source {
-            stream,
-            path: spot.path.as_deref().map_or(self.path, Path::new),
-            host: spot.host.as_deref().unwrap_or(NAME),
+            stream: Stream { file: self.file, generation: number },
+            path: self.path,
+            host: self.host,
             task: NAME,
             labels: &NO_LABELS,
             topic,
