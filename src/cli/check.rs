@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     config::{self, Config},
-    elastic, kafka,
+    elastic,
+    etcd::Etcd,
+    kafka,
 };
 
 pub(super) fn run(config: &Config, asked: &Check) -> anyhow::Result<()> {
@@ -66,6 +68,10 @@ async fn servers(config: &Config) -> bool {
         let answer = elastic::check::check(&config.elasticsearch, &indices).await;
         all_well &=
             report("elasticsearch", answer.map(|text| format!("{}: {text}", config.elasticsearch.urls.join(", "))));
+    }
+    if !config.etcd.endpoints.is_empty() {
+        let answer = async { Etcd::new(&config.etcd)?.check().await };
+        all_well &= report("etcd", answer.await);
     }
     all_well
 }
