@@ -5,7 +5,7 @@ use super::{
     report::{remark, report},
     service, stores,
 };
-use crate::{config::Config, elastic, kafka};
+use crate::{config::Config, elastic, etcd::Etcd, kafka};
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let file =
@@ -34,6 +34,10 @@ async fn servers(config: &Config) -> bool {
         let answer = elastic::check::check(&config.elasticsearch, &indices).await;
         all_well &=
             report("elasticsearch", answer.map(|text| format!("{}: {text}", config.elasticsearch.urls.join(", "))));
+    }
+    if !config.etcd.endpoints.is_empty() {
+        let answer = async { Etcd::new(&config.etcd)?.check().await };
+        all_well &= report("etcd", answer.await);
     }
     all_well
 }
