@@ -53,7 +53,16 @@ async fn arrive(site: &Site, files: &[LogFile]) {
 
 #[tokio::test]
 async fn labels_come_from_files_through_kafka_into_documents_whatever_the_encoding() {
-    let mut site = Site::new("labels").await;
+    whatever_the_encoding("labels", services::elasticsearch()).await;
+}
+
+#[tokio::test]
+async fn labels_come_from_files_through_kafka_into_documents_of_opensearch_whatever_the_encoding() {
+    whatever_the_encoding("labels-os", services::opensearch()).await;
+}
+
+async fn whatever_the_encoding(name: &str, store: &str) {
+    let mut site = Site::on(name, services::kafka(), store).await;
     site.set("agent.tasks", tasks(&site));
     let files = corpus::files(&site.logs(), 41, 4, 500);
     arrive(&site, &files).await;
@@ -111,7 +120,16 @@ async fn labels_are_there_without_kafka_too_and_can_be_asked_for() {
 
 #[tokio::test]
 async fn a_lines_own_labels_stand_beside_the_tasks() {
-    let mut site = Site::new("labels-own").await;
+    a_lines_own_labels("labels-own", services::elasticsearch()).await;
+}
+
+#[tokio::test]
+async fn a_lines_own_labels_stand_beside_the_tasks_in_opensearch_too() {
+    a_lines_own_labels("labels-own-os", services::opensearch()).await;
+}
+
+async fn a_lines_own_labels(name: &str, store: &str) {
+    let mut site = Site::on(name, services::kafka(), store).await;
     site.set("agent.tasks", vec![task(&site, "json", "*.log", &[], &[("env", "prod"), ("service", "api")])]);
     let lines = [
         r#"{"message":"0","labels":{"user":1,"region":"a"}}"#,
