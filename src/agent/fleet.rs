@@ -89,9 +89,8 @@ enum Leaving {
 }
 
 impl Fleet {
-    /// What `control` wants at first runs already; `agent` is what the configuration says of everything else.
-    pub(super) fn new(agent: &Agent, mut control: Control) -> Self {
-        let wanted = control.wanted.borrow_and_update().clone();
+    /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else.
+    pub(super) fn new(agent: &Agent, wanted: Wanted, control: Control) -> Self {
         let generation = wanted.generation;
         let running = |task: &Task| Running { task: task.clone(), generation, unread_bytes: 0, leaving: Leaving::No };
         let running = wanted.tasks.iter().map(|task| (Arc::clone(&task.name), running(task))).collect();

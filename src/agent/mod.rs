@@ -67,14 +67,15 @@ const RECEIPTS_MAX: usize = 1024;
 /// checkpoints can be seen through `window` while it runs.
 pub async fn run(
     config: &Config,
-    control: Control,
+    mut control: Control,
     stop: CancellationToken,
     health: &Health,
     window: &Window,
 ) -> anyhow::Result<()> {
-    let tasks = control.wanted.borrow().tasks.to_vec();
+    // What is wanted from here on is a change, however soon it comes.
+    let first = control.wanted.borrow_and_update().clone();
     let mut config = config.clone();
-    config.agent.tasks = tasks;
+    config.agent.tasks = first.tasks.to_vec();
     let config = &config;
     let machine = host::machine_id(&config.data_dir)?;
     let host_name = config.agent.host.clone().unwrap_or_else(host::name);
@@ -92,7 +93,7 @@ pub async fn run(
     let belt = Belt::new(&config.agent, host_name, machine, producers, config.kafka.clone())?;
     let wires = Wires {
         reader,
-        fleet: Fleet::new(&config.agent, control),
+        fleet: Fleet::new(&config.agent, first, control),
         blocks,
         delivered,
         budget,

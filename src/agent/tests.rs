@@ -225,3 +225,25 @@ async fn tasks_begin_end_and_change_while_others_run_and_each_line_is_sent_once(
         assert_eq!(Some(end), pieces.last().map(|(offset, bytes)| offset + bytes), "they are adjacent");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_while_the_agent_starts_is_collected_too() {
+    let mut site = Site::new();
+    let bytes = site.append(0..10);
+    fs::write(site.dir.path().join("late.txt"), "a line\n").expect("written");
+    // Whenever it comes: before anything is read, or in between.
+    for wait in [0, 1, 5, 20, 60] {
+        site.start();
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let tasks = [site.config.agent.tasks[0].clone(), site.task("late", "*.txt", "app", "")];
+        let told = site.want(&tasks).await;
+        assert_eq!(told.each.len(), 2);
+        site.sent_all(bytes + 7).await;
+        site.stop().await;
+        fs::remove_dir_all(site.dir.path().join("data/checkpoints")).expect("removed");
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        cluster.create_topic("app", 2, 1).expect("a topic");
+        site.config.kafka.bootstrap_servers = cluster.bootstrap_servers();
+        site._cluster = cluster;
+    }
+}
