@@ -440,10 +440,7 @@ impl Chunk {
             // Nothing changes in between: that happens on this thread.
             let Some((topic, assignment)) = context.assignment(message.topic(), partition) else { return };
             self.changes = context.changes();
-            self.records.push(match self.records.last() {
-                Some(before) => Records::after(before, assignment, topic, partition),
-                None => Records::new(assignment, topic, partition),
-            });
+            self.records.push(Records::new(assignment, topic, partition));
         }
         let records = self.records.last_mut().expect("it was there, or was pushed above");
         let timestamp_ms = message.timestamp().to_millis();

@@ -79,19 +79,6 @@ impl Records {
         Self { assignment, topic, partition, buffer: Vec::new(), headers: Vec::new(), each: Vec::new() }
     }
 
-    /// No records yet, and room for as many as `before` has, which are likely to come.
-    #[must_use]
-    pub fn after(before: &Self, assignment: AssignmentId, topic: Arc<str>, partition: i32) -> Self {
-        // One large record is no reason to expect another.
-        let bytes = before.buffer.len().min(BYTES_MAX);
-        Self {
-            buffer: Vec::with_capacity(bytes),
-            headers: Vec::with_capacity(before.headers.len()),
-            each: Vec::with_capacity(before.each.len()),
-            ..Self::new(assignment, topic, partition)
-        }
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
