@@ -108,7 +108,8 @@ written that an agent would refuse, and nothing over what somebody else wrote me
 Examples:
   logdrive check --config logdrive.toml && systemctl restart logdrive-agent
   logdrive check --dry-run                        which files would be read?
-  logdrive check --print-schema > schema.json     for an editor")]
+  logdrive check --print-schema > schema.json     for an editor
+  logdrive check --print-config    what the files and the environment say together")]
 pub(super) struct Check {
     /// List the files that each task would read now, and ask no server
     #[arg(long)]
@@ -116,6 +117,9 @@ pub(super) struct Check {
     /// Print the JSON Schema of the configuration, and do nothing else
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) print_schema: bool,
+    /// Print what the files and the environment say together, without secrets, and do nothing else
+    #[arg(long, conflicts_with_all = ["dry_run", "print_schema"])]
+    pub(super) print_config: bool,
 }
 
 /// `logdrive test`.

@@ -1,6 +1,9 @@
 //! `logdrive check`: the configuration, then every server that it names, one line each.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use tracing::warn;
 
@@ -41,6 +44,11 @@ pub(super) fn run(config: &Config, asked: &Check) -> anyhow::Result<()> {
 /// Prints the JSON Schema of the configuration.
 pub(super) fn print_schema() -> anyhow::Result<()> {
     Ok(io::stdout().lock().write_all(config::json_schema().as_bytes())?)
+}
+
+/// Prints what is written, without secrets.
+pub(super) fn print_config(path: Option<&Path>) -> anyhow::Result<()> {
+    Ok(io::stdout().lock().write_all(Config::print(path)?.as_bytes())?)
 }
 
 /// Says in the log which tasks mean the same files.

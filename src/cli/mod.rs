@@ -66,6 +66,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if matches!(&arguments.command, Command::Check(check) if check.print_schema) {
         return check::print_schema();
     }
+    if matches!(&arguments.command, Command::Check(check) if check.print_config) {
+        return check::print_config(arguments.config.as_deref());
+    }
     let config = Config::load(arguments.config.as_deref())?;
     match &arguments.command {
         Command::Up(up) => up::run(&config, up),

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
+use super::check;
 use crate::{
     config::{Change, Config, Follower, Task, Wanted},
     metrics::{self, list},
@@ -107,6 +108,7 @@ impl Reload {
         let change = Change::between(&self.config.agent.tasks, &tasks);
         info!(why, "the configuration was read again: {change}");
         self.config.agent.tasks.clone_from(&tasks);
+        check::warn_of_overlaps(&self.config);
         if let Tasks::Live(wanted) = &self.uses.tasks {
             wanted.send_modify(|wanted| {
                 *wanted = Wanted { tasks: tasks.into(), generation: wanted.generation + 1 };

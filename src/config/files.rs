@@ -45,7 +45,7 @@ pub(super) fn directory(main: &Path) -> PathBuf {
 }
 
 /// The files of the directory that count, in their order.
-fn names(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+pub(super) fn names(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

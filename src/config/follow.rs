@@ -13,13 +13,10 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::Config;
+use super::{Config, files};
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// The directory beside a configuration whose files belong to it.
-const DIRECTORY: &str = "conf.d";
 
 /// The files of a configuration, and how they were when they were last read.
 #[derive(Debug)]
@@ -67,11 +64,10 @@ impl Follower {
 
 fn stamps(file: Option<&Path>) -> Vec<Stamp> {
     let Some(file) = file else { return Vec::new() };
-    let beside = file.with_file_name(DIRECTORY);
-    let mut paths = vec![file.to_owned(), beside.clone()];
-    let entries = fs::read_dir(beside).into_iter().flatten().flatten();
-    paths.extend(entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")));
-    paths.sort();
+    let directory = files::directory(file);
+    let mut paths = vec![file.to_owned()];
+    // One that can't be read is told when the configuration is.
+    paths.extend(files::names(&directory).unwrap_or_default());
     paths.into_iter().map(stamp).collect()
 }
 

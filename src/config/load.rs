@@ -38,9 +38,8 @@ impl Config {
     /// What the files' texts and the variables say.
     pub(super) fn parse(files: &[File], variables: &[(OsString, OsString)]) -> Result<Self, ConfigError> {
         let mut sources = Sources::default();
-        let (mut table, mut problems) = gather(files, &mut sources)?;
         let schema = Schema::of::<Config>();
-        problems.extend(environment::apply(table.get_mut(), variables, &schema, &mut sources));
+        let (table, mut problems) = merged(files, variables, &schema, &mut sources)?;
         check::table(table.get_ref(), &schema, "", &mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::new(problems, &sources));
@@ -109,6 +108,18 @@ impl Config {
         };
         ConfigError::plain(format!("{place}: {what}\nhint: {hint}"))
     }
+}
+
+/// What files and variables say as one table, and what can't stand together in it.
+pub(super) fn merged<'f>(
+    files: &'f [File],
+    variables: &'f [(OsString, OsString)],
+    schema: &Schema,
+    sources: &mut Sources,
+) -> Result<(Spanned<DeTable<'f>>, Vec<Problem>), ConfigError> {
+    let (mut table, mut problems) = gather(files, sources)?;
+    problems.extend(environment::apply(table.get_mut(), variables, schema, sources));
+    Ok((table, problems))
 }
 
 /// The tables of all files as one, and what can't stand together in it.

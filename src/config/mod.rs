@@ -21,6 +21,7 @@ mod merge;
 mod names;
 mod overlap;
 mod places;
+mod print;
 mod problem;
 mod rate;
 mod refusal;

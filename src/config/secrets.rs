@@ -4,12 +4,13 @@ use super::{Config, rules::Broken};
 
 /// Adds what is broken of the rules for secrets. No file is read: that is for whoever uses the secret.
 pub(super) fn broken(config: &Config, broken: &mut Broken) {
-    let (kafka, elastic) = (&config.kafka, &config.elasticsearch);
+    let (kafka, elastic, etcd) = (&config.kafka, &config.elasticsearch, &config.etcd);
     let in_two_ways = [
         ("kafka.password", kafka.password.is_some() && kafka.password_file.is_some()),
         ("kafka.key_password", kafka.key_password.is_some() && kafka.key_password_file.is_some()),
         ("elasticsearch.password", elastic.password.is_some() && elastic.password_file.is_some()),
         ("elasticsearch.api_key", elastic.api_key.is_some() && elastic.api_key_file.is_some()),
+        ("etcd.password", etcd.password.is_some() && etcd.password_file.is_some()),
         ("elasticsearch.bearer_token", elastic.bearer_token.is_some() && elastic.bearer_token_file.is_some()),
     ];
     for (path, _) in in_two_ways.iter().filter(|(_, in_two_ways)| *in_two_ways) {
