@@ -36,7 +36,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let control = Control { wanted, tasks: tells };
     let uses = Uses { tables: USES, tasks: Live(local) };
     service::run_with(config, uses, routes, async |stop, health| {
-        let view = fleet.as_ref().map(Fleet::view);
+        let (etcd, view) = (fleet.as_ref().map(Fleet::etcd), fleet.as_ref().map(Fleet::view));
         let joining = match fleet {
             Some(fleet) => fleet.follow(locals, wants),
             None => tokio::spawn(pass_on(locals, wants)),
@@ -46,7 +46,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
             fleet::tell(registration, &tasks.borrow(), view.as_ref());
         };
         let run = agent::run(config, control, stop, &health, &window);
-        let ended = presence::present(config, Role::Agent, health.clone(), tell, run).await;
+        let ended = presence::present(config, etcd, Role::Agent, health.clone(), tell, run).await;
         joining.abort();
         ended
     })

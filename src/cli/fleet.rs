@@ -28,13 +28,15 @@ pub(super) struct Fleet {
 impl Fleet {
     /// None if there is no etcd in the configuration. What was kept of an earlier run is known at once.
     pub(super) fn open(config: &Config) -> anyhow::Result<Option<Self>> {
-        if config.etcd.endpoints.is_empty() {
-            return Ok(None);
-        }
-        let etcd = Etcd::new(&config.etcd)?;
+        let Some(etcd) = presence::etcd(config)? else { return Ok(None) };
         let remote = Remote::open(config, presence::address(config));
         let view = remote.view();
         Ok(Some(Self { agent: config.agent.clone(), etcd, remote, view }))
+    }
+
+    /// The way to etcd; whoever else goes it shares the connection.
+    pub(super) fn etcd(&self) -> Etcd {
+        self.etcd.clone()
     }
 
     /// What is known of the keys of etcd.

@@ -80,7 +80,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let uses = Uses { tables, tasks: Tasks::Unused };
             service::run(&config, uses, async |stop, health| {
                 let run = transfer::run(&config, stop, &health);
-                presence::present(&config, Role::Transfer, health.clone(), |_| (), run).await
+                presence::present(&config, presence::etcd(&config)?, Role::Transfer, health.clone(), |_| (), run).await
             })
         }
         Command::Web => web::run(&config),

@@ -20,18 +20,22 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The port of metrics that needs no mention in an id.
 const USUAL_PORT: &str = "9717";
 
-/// Runs `role` to its end, registered. `tell` adds what only the role knows to what is told of it.
+/// The way to the etcd of the configuration, if there is one in it.
+pub(super) fn etcd(config: &Config) -> anyhow::Result<Option<Etcd>> {
+    let is_named = !config.etcd.endpoints.is_empty();
+    Ok(is_named.then(|| Etcd::new(&config.etcd)).transpose()?)
+}
+
+/// Runs `role` to its end, registered if there is an etcd. `tell` adds what only the role knows to what is told of it.
 pub(super) async fn present<T>(
     config: &Config,
+    etcd: Option<Etcd>,
     role: Role,
     health: Health,
     tell: impl Fn(&mut Registration),
     run: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    if config.etcd.endpoints.is_empty() {
-        return run.await;
-    }
-    let etcd = Etcd::new(&config.etcd)?;
+    let Some(etcd) = etcd else { return run.await };
     let plain = registration(config, role)?;
     let now = || {
         let mut now = plain.clone();

@@ -4,6 +4,8 @@
 //! compacted it away or is another cluster now, everything is read again. So whoever listens misses nothing between two
 //! states, and need not know why a state came.
 
+use std::time::{Duration, Instant};
+
 use etcd_client::{Client, Error, EventType, WatchClient, WatchOptions, WatchResponse, WatchStream};
 use tokio::{
     sync::mpsc,
@@ -45,12 +47,24 @@ pub enum Heard {
     Back,
 }
 
+/// A connection that held for so long was a good one.
+const STEADY: Duration = Duration::from_secs(15);
+
+/// After so many connections on which nothing new could be heard, all is read again.
+const STALLS_MAX: u32 = 5;
+
 /// Tells what becomes of the keys, for as long as anyone listens.
 pub async fn watch(etcd: Etcd, range: Range, listener: mpsc::Sender<Heard>) {
-    let mut watch = Watch { etcd, range, marks: Marks::default(), forbidden: Vec::new(), listener, is_lost: false };
-    let mut pace = Pace::default();
+    let (marks, forbidden, course) = (Marks::default(), Vec::new(), Course::default());
+    let mut watch = Watch { etcd, range, marks, forbidden, listener, is_lost: false, course };
+    let (mut pace, mut stalls) = (Pace::default(), 0);
     while !watch.listener.is_closed() {
-        let Err(end) = watch.listen(&mut pace).await else { return };
+        let Err(end) = watch.listen().await else { return };
+        let course = std::mem::take(&mut watch.course);
+        if course.went_well() {
+            pace.reset();
+        }
+        stalls = if course.went_well() { 0 } else { stalls + u32::from(course.begun.is_some()) };
         let error = match end {
             // What is there now has to be read.
             End::Gap => {
@@ -61,8 +75,9 @@ pub async fn watch(etcd: Etcd, range: Range, listener: mpsc::Sender<Heard>) {
             End::Failed(error) => error,
         };
         // A message that can't be taken comes again each time; reading tells which key it is.
-        if !error.is_of_connection() {
-            watch.marks = Marks::default();
+        // Nor does one that is too large for the way; what is there now may be smaller than all that led to it.
+        if !error.is_of_connection() || stalls >= STALLS_MAX {
+            (watch.marks, stalls) = (Marks::default(), 0);
         }
         if !std::mem::replace(&mut watch.is_lost, true) && watch.tell(Heard::Lost(error)).await.is_err() {
             return;
@@ -82,6 +97,23 @@ struct Watch {
     forbidden: Vec<String>,
     listener: mpsc::Sender<Heard>,
     is_lost: bool,
+    course: Course,
+}
+
+/// How it went with one connection.
+#[derive(Default)]
+struct Course {
+    /// Since when all watches were there.
+    begun: Option<Instant>,
+    /// Something new was heard.
+    has_news: bool,
+}
+
+impl Course {
+    /// Whether the next connection may be tried soon.
+    fn went_well(&self) -> bool {
+        self.has_news || self.begun.is_some_and(|begun| begun.elapsed() >= STEADY)
+    }
 }
 
 /// Why a connection's watch ended.
@@ -105,7 +137,7 @@ struct Unheard;
 
 impl Watch {
     /// Reads, if that has to be, and listens. It ends well only when nobody listens any more.
-    async fn listen(&mut self, pace: &mut Pace) -> Result<(), End> {
+    async fn listen(&mut self) -> Result<(), End> {
         if !self.marks.is_set() {
             let snapshot = match &self.range {
                 Range::Keys(keys) => self.etcd.read(keys).await?,
@@ -160,7 +192,7 @@ impl Watch {
                     return Err(End::Gap);
                 }
                 if created == self.watched().len() {
-                    pace.reset();
+                    self.course.begun = Some(Instant::now());
                     if std::mem::take(&mut self.is_lost) && self.tell(Heard::Back).await.is_err() {
                         return Ok(());
                     }
@@ -180,6 +212,7 @@ impl Watch {
             if !self.marks.take(watch, pair.mod_revision()) {
                 continue;
             }
+            self.course.has_news = true;
             let heard = match event.event_type() {
                 EventType::Put => Heard::Put(entry(pair)),
                 EventType::Delete => {

@@ -1,5 +1,5 @@
 //! The door to etcd against a real one: killed, made anew, compacted, filled to its quota, away at first, with TLS and
-//! users; two who write at once; a lease that is lost.
+//! users, over a way that cuts answers off; two who write at once; a lease that is lost.
 
 use std::time::Duration;
 
@@ -11,8 +11,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::rig::{
+    Dice,
     etcd::{EtcdServer, ROOT_PASSWORD},
-    ports, until,
+    ports,
+    rough::RoughWay,
+    until,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -76,7 +79,8 @@ impl Listener {
             }
         };
         if tokio::time::timeout(LIMIT, listening).await.is_err() {
-            panic!("{what}: not after {LIMIT:?}; lost: {:?}, state: {:?}", self.lost, self.state);
+            let (lost, last) = (self.lost.len(), self.lost.last());
+            panic!("{what}: not after {LIMIT:?}; lost {lost} times, at last: {last:?}, state: {:?}", self.state);
         }
     }
 }
@@ -261,4 +265,29 @@ async fn a_key_under_a_lease_is_there_as_long_as_we_are_though_the_lease_or_etcd
     held.await.expect("it ends");
     holds(None).await;
     assert_eq!(etcd.get("/known/a").await.expect("up").expect("it stays").value, b"2");
+}
+
+#[tokio::test]
+async fn over_a_way_that_delays_answers_and_cuts_them_off_a_watch_comes_to_what_is_there() {
+    let server = EtcdServer::start("etcd-rough", &[]);
+    let mut dice = Dice::thrown();
+    let way = RoughWay::to(&server.endpoint, 8000, dice.roll()).await;
+    let smooth = Etcd::new(&settings(&server.endpoint)).expect("settings");
+    let rough = Etcd::new(&settings(&way.endpoint)).expect("settings");
+    let mut listener = Listener::start(&rough, Range::Prefix("/p/".to_owned()));
+    let mut state = std::collections::BTreeMap::new();
+    for number in 0..300 {
+        let key = format!("/p/{}", dice.within(0..9));
+        if dice.within(0..5) == 0 {
+            smooth.write(Change { deletes: vec![key.clone()], ..Change::default() }).await.expect("deleted");
+            state.remove(&key);
+        } else {
+            let value = format!("{number} {}", "x".repeat(dice.within(0..100) as usize));
+            smooth.write(put(&key, &value)).await.expect("written");
+            state.insert(key, value);
+        }
+        tokio::time::sleep(Duration::from_millis(dice.within(0..20))).await;
+    }
+    listener.listen("what is there", |listener| listener.state == state).await;
+    assert!(way.cut() > 0, "it never broke off");
 }

@@ -15,6 +15,7 @@ mod elastic_twice; // records that are read again, across midnight and a rollove
 mod etcd; // the door to etcd: killed, compacted, full, away, with TLS and users
 mod etcd_tasks; // tasks for one host and for many, live, from etcd; who is there
 mod files; // files that rotate, shrink, vanish and come back
+mod fleet; // many agents on one etcd
 mod foreign; // records of rsyslog, kcat and other agents
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
