@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
+use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
 use super::{
@@ -61,7 +62,8 @@ impl Places {
     /// If the servers can't be reached, or don't let us.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let path = format!("/{}/_refresh?ignore_unavailable=true&allow_no_indices=true", self.indices);
-        self.client.post_json(&path, &json!({})).await.map(drop).map_err(store_error)
+        // One with a body is refused by some versions.
+        self.client.json(Method::Post, &path, None).await.map(drop).map_err(store_error)
     }
 
     /// How many documents each stretch has, in their order.
