@@ -4,7 +4,10 @@
 //! whose settings change ends and begins anew; as long as it drains, its successor waits. Tasks that stay as they are
 //! are not touched. The newest set that is wanted counts, whatever came between.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -68,6 +71,8 @@ pub(super) struct Fleet {
     control: Control,
     wanted: Wanted,
     running: BTreeMap<Arc<str>, Running>,
+    /// Tasks that end and of which nothing more comes; they may have something under way.
+    dismissed: BTreeSet<Arc<str>>,
     refused: BTreeMap<Arc<str>, String>,
 }
 
@@ -75,26 +80,23 @@ struct Running {
     task: Task,
     generation: u64,
     unread_bytes: u64,
-    leaving: Leaving,
+    /// The reader was told to let its files go.
+    is_leaving: bool,
 }
 
-/// How far a task has come that ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    No,
-    /// The reader was told.
-    Told,
-    /// Nothing more comes of it.
-    Dismissed,
+impl Running {
+    fn new(task: &Task, generation: u64) -> Self {
+        Self { task: task.clone(), generation, unread_bytes: 0, is_leaving: false }
+    }
 }
 
 impl Fleet {
     /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else.
     pub(super) fn new(agent: &Agent, wanted: Wanted, control: Control) -> Self {
-        let generation = wanted.generation;
-        let running = |task: &Task| Running { task: task.clone(), generation, unread_bytes: 0, leaving: Leaving::No };
-        let running = wanted.tasks.iter().map(|task| (Arc::clone(&task.name), running(task))).collect();
-        let fleet = Self { agent: agent.clone(), control, wanted, running, refused: BTreeMap::new() };
+        let running = |task: &Task| (Arc::clone(&task.name), Running::new(task, wanted.generation));
+        let running = wanted.tasks.iter().map(running).collect();
+        let (dismissed, refused) = (BTreeSet::new(), BTreeMap::new());
+        let fleet = Self { agent: agent.clone(), control, wanted, running, dismissed, refused };
         fleet.tell();
         fleet
     }
@@ -105,21 +107,24 @@ impl Fleet {
             std::future::pending::<()>().await;
         }
         self.wanted = self.control.wanted.borrow_and_update().clone();
-        let staying = self.running.values().filter(|running| running.leaving == Leaving::No);
-        let change = Change::between(staying.map(|running| &running.task), &self.wanted.tasks);
-        info!(generation = self.wanted.generation, "the tasks change: {change}");
+        info!(generation = self.wanted.generation, "the tasks change: {}", self.change());
+    }
+
+    /// From what runs, and goes on to, to what is wanted.
+    fn change(&self) -> Change {
+        let staying = self.running.values().filter(|running| !running.is_leaving);
+        Change::between(staying.map(|running| &running.task), &self.wanted.tasks)
     }
 
     /// What is to be done now so that what runs becomes what is wanted; what waits for something else is not in it.
     pub(super) fn steps(&mut self) -> Vec<Step> {
-        let generation = self.wanted.generation;
         let mut steps = Vec::new();
-        for (name, running) in self.running.iter_mut().filter(|(_, running)| running.leaving == Leaving::No) {
-            if self.wanted.tasks.contains(&running.task) {
-                continue;
+        let Change { removed, changed, .. } = self.change();
+        for name in removed.into_iter().chain(changed.into_iter().map(|task| task.name)) {
+            if let Some(running) = self.running.get_mut(&name) {
+                running.is_leaving = true;
+                steps.push(Step::Dismiss(name));
             }
-            running.leaving = Leaving::Told;
-            steps.push(Step::Dismiss(Arc::clone(name)));
         }
         self.refused.clear();
         let all = Agent { tasks: self.wanted.tasks.to_vec(), ..self.agent.clone() };
@@ -137,8 +142,7 @@ impl Fleet {
             if self.running.contains_key(&task.name) {
                 continue;
             }
-            let running = Running { task: task.clone(), generation, unread_bytes: 0, leaving: Leaving::No };
-            self.running.insert(Arc::clone(&task.name), running);
+            self.running.insert(Arc::clone(&task.name), Running::new(&task, self.wanted.generation));
             steps.push(Step::Begin(Box::new(task), topic));
         }
         self.tell();
@@ -156,23 +160,22 @@ impl Fleet {
 
     /// Notes that the reader has let a task's files go.
     pub(super) fn dismissed(&mut self, task: &Arc<str>) {
-        if let Some(running) = self.running.get_mut(task) {
-            running.leaving = Leaving::Dismissed;
-        }
+        self.dismissed.insert(Arc::clone(task));
     }
 
     /// Ends the tasks of which nothing more comes and of which `is_drained` says that everything is safe.
     pub(super) fn ended(&mut self, is_drained: impl Fn(&Arc<str>) -> bool) -> Vec<Arc<str>> {
-        let ended =
-            self.running.extract_if(.., |name, running| running.leaving == Leaving::Dismissed && is_drained(name));
-        let ended: Vec<Arc<str>> = ended.map(|(name, _)| name).collect();
-        ended.iter().for_each(|task| info!(task = %task, "the task has ended, and all that was read of it is safe"));
+        let ended: Vec<Arc<str>> = self.dismissed.extract_if(.., |name| is_drained(name)).collect();
+        for task in &ended {
+            self.running.remove(task);
+            info!(task = %task, "the task has ended, and all that was read of it is safe");
+        }
         ended
     }
 
     /// Whether a task waits for what was read of it to be safe.
     pub(super) fn has_leaving(&self) -> bool {
-        self.running.values().any(|running| running.leaving == Leaving::Dismissed)
+        !self.dismissed.is_empty()
     }
 
     /// Notes how far behind each task is, and tells how they stand.
@@ -186,7 +189,7 @@ impl Fleet {
     fn tell(&self) {
         let state = |running: &Running| TaskState {
             generation: running.generation,
-            standing: if running.leaving == Leaving::No { Standing::Running } else { Standing::Draining },
+            standing: if running.is_leaving { Standing::Draining } else { Standing::Running },
             unread_bytes: running.unread_bytes,
         };
         let refused = |why: &String| TaskState {

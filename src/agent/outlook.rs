@@ -24,8 +24,9 @@ pub(super) struct Outlook {
 
 impl Outlook {
     pub(super) fn new(part: Part, topics: impl Iterator<Item = Arc<str>>) -> Self {
-        let topics: BTreeSet<Arc<str>> = topics.collect();
-        Self { part, unknown: BTreeMap::new(), unheard: topics.clone(), topics }
+        let mut outlook = Self { part, unknown: BTreeMap::new(), unheard: BTreeSet::new(), topics: BTreeSet::new() };
+        outlook.follow(topics);
+        outlook
     }
 
     /// From now on these are the topics.

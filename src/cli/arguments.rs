@@ -109,7 +109,7 @@ Examples:
   logdrive check --config logdrive.toml && systemctl restart logdrive-agent
   logdrive check --dry-run                        which files would be read?
   logdrive check --print-schema > schema.json     for an editor
-  logdrive check --print-config    what the files and the environment say together")]
+  logdrive check --print-config                   what the files and the environment say together")]
 pub(super) struct Check {
     /// List the files that each task would read now, and ask no server
     #[arg(long)]

@@ -20,8 +20,8 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn print(path: Option<&Path>) -> Result<String, ConfigError> {
-        let config = Self::load(path)?;
         let (files, variables) = (files::read(path)?, std::env::vars_os().collect::<Vec<_>>());
+        let config = Self::parse(&files, &variables)?;
         let mut sources = Sources::default();
         let (table, _) = load::merged(&files, &variables, &Schema::of::<Config>(), &mut sources)?;
         let mut plain = Table::deserialize(Deserializer::from(table))
