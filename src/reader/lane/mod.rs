@@ -236,11 +236,11 @@ impl<D: Disk> Lane<D> {
         }
         tail.queued = false;
         self.take_back(tail, outcome);
-        let task = away.as_ref().map(|away| Arc::clone(&away.task));
+        let task = away.as_ref().filter(|away| self.is_leaving(&away.task)).map(|away| Arc::clone(&away.task));
         for command in away.into_iter().flat_map(|away| away.later.commands()) {
             self.obey(command);
         }
-        if let Some(task) = task.filter(|task| self.is_leaving(task)) {
+        if let Some(task) = task {
             match self.tails.contains_key(&id) {
                 true => self.let_leave(id),
                 false if !self.away.contains_key(&id) => self.left(&task),
