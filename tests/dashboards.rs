@@ -84,7 +84,9 @@ fn each_panel_has_a_place_of_its_own_a_title_a_unit_and_words_that_explain_it() 
             let says = text(&shown["description"]);
             assert!(says.ends_with('.') && says.len() > 15, "{name} is not explained");
             assert!(KINDS.contains(&text(&shown["type"])) && !text(&shown["title"]).is_empty(), "{name}");
-            assert!(!text(&shown["fieldConfig"]["defaults"]["unit"]).is_empty(), "{name} has no unit");
+            for query in panel.queries() {
+                assert!(boards::possible(query.unit()).is_some(), "{name} has no unit, or one that nobody knows");
+            }
             // A stat and a curve of the same are one thing, in two forms.
             *titles.entry((text(&shown["title"]), text(&shown["type"]))).or_insert(0) += 1;
         }
@@ -99,7 +101,7 @@ fn each_dashboard_can_be_imported_anywhere_and_its_links_lead_to_another() {
     for board in &boards {
         assert_eq!(board.name, format!("{}.json", text(&board.json["uid"])));
         assert!(board.json.get("__inputs").is_none() && board.json.get("id").is_none(), "{}", board.name);
-        assert_eq!(board.variables().next(), Some("datasource"), "{}", board.name);
+        assert_eq!(variables(board).next(), Some("datasource"), "{}", board.name);
         each_string(&board.json, &mut |key, string| {
             assert!(key != "uid" || string == "${datasource}" || uids.contains(string), "{}: {string}", board.name);
             if let Some(path) = string.strip_prefix("/d/") {
@@ -108,8 +110,9 @@ fn each_dashboard_can_be_imported_anywhere_and_its_links_lead_to_another() {
             }
         });
         let whole = board.json.to_string();
-        for variable in board.variables() {
-            let used = [format!("${variable}"), format!("${{{variable}")].iter().any(|name| whole.contains(name.as_str()));
+        for variable in variables(board) {
+            let used =
+                [format!("${variable}"), format!("${{{variable}")].iter().any(|name| whole.contains(name.as_str()));
             assert!(used, "{}: nothing depends on {variable}", board.name);
         }
     }
@@ -119,11 +122,10 @@ fn each_dashboard_can_be_imported_anywhere_and_its_links_lead_to_another() {
 fn every_expression_is_one_of_promql_and_all_its_variables_are_chosen() {
     let mut rules = String::from("groups:\n  - name: dashboards\n    rules:\n");
     let mut count = 0;
-    for (at, board, expression) in expressions(&boards::all()) {
+    for (at, expression) in expressions(&boards::all()) {
         assert!(!expression.contains('$'), "{at}: {expression} has a variable that the dashboard has not");
         rules += &format!("      - record: expression_{count}\n        expr: {}\n", json!(expression));
         count += 1;
-        assert!(!board.is_empty());
     }
     let file = tempfile::Builder::new().suffix(".yml").tempfile().expect("a temporary file");
     fs::write(file.path(), rules).expect("it can be written");
@@ -136,7 +138,7 @@ fn every_expression_is_one_of_promql_and_all_its_variables_are_chosen() {
 fn every_metric_and_every_label_that_is_asked_for_exists() {
     let known = known();
     let mut faults = Vec::new();
-    for (at, _, expression) in expressions(&boards::all()) {
+    for (at, expression) in expressions(&boards::all()) {
         for (metric, labels) in selectors(&expression) {
             match known.get(metric.as_str()) {
                 None if metric == "__name__" => (),
@@ -149,7 +151,8 @@ fn every_metric_and_every_label_that_is_asked_for_exists() {
                 ),
             }
         }
-        let named: BTreeSet<&str> = words(&expression).filter_map(|word| known.get(word)).flatten().map(|s| &**s).collect();
+        let named: BTreeSet<&str> =
+            words(&expression).filter_map(|word| known.get(word)).flatten().map(|s| &**s).collect();
         for label in grouped(&expression) {
             if !named.contains(label.as_str()) && !OF_PROMETHEUS.contains(&label.as_str()) {
                 faults.push(format!("{at}: nothing in it has the label {label}"));
@@ -162,7 +165,7 @@ fn every_metric_and_every_label_that_is_asked_for_exists() {
 #[test]
 fn every_metric_that_is_listed_is_shown_by_a_panel_or_watched_by_an_alert() {
     let mut asked: String = fs::read_to_string("grafana/alerts/logdrive.rules.yml").expect("it is there");
-    for (_, _, expression) in expressions(&boards::all()) {
+    for (_, expression) in expressions(&boards::all()) {
         asked.push('\n');
         asked.push_str(&expression);
     }
@@ -185,24 +188,31 @@ fn grafana_finds_the_dashboards_and_prometheus_where_provisioning_says() {
 }
 
 /// Every expression of panels, annotations and variables, with where it stands and its variables filled in.
-fn expressions(boards: &[Board]) -> Vec<(String, &str, String)> {
+fn expressions(boards: &[Board]) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for board in boards {
         let filled = |expression: &str| board.filled(expression, "1m", "6h", "1d");
         for panel in board.panels() {
-            all.extend(panel.queries().map(|query| (panel.name(), &*board.name, filled(query.expression()))));
+            all.extend(panel.queries().map(|query| (panel.name(), filled(query.expression()))));
         }
-        all.extend(board.annotations().map(|asked| (format!("{} / annotation", board.name), &*board.name, filled(asked))));
+        for annotation in board.json["annotations"]["list"].as_array().expect("a list") {
+            all.push((format!("{} / annotation", board.name), filled(text(&annotation["expr"]))));
+        }
         for variable in board.json["templating"]["list"].as_array().expect("a list") {
             let asked = variable["query"]["query"].as_str().and_then(|asked| asked.strip_prefix("label_values("));
             if let Some((series, label)) = asked.and_then(|asked| asked.strip_suffix(')')?.rsplit_once(", ")) {
                 // What a variable lists has to be a label, too.
                 let asked = format!("count by ({label}) ({series})");
-                all.push((format!("{} / {label}", board.name), &*board.name, filled(&asked)));
+                all.push((format!("{} / {label}", board.name), filled(&asked)));
             }
         }
     }
     all
+}
+
+/// The names of what people choose.
+fn variables(board: &Board) -> impl Iterator<Item = &str> {
+    board.json["templating"]["list"].as_array().expect("a list").iter().map(|variable| text(&variable["name"]))
 }
 
 /// Every metric that there is, and its labels.

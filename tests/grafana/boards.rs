@@ -1,6 +1,6 @@
 //! The dashboards as tests read them: their panels, and what each asks of Prometheus.
 
-use std::{fs, path::Path};
+use std::{fs, ops::RangeInclusive, path::Path};
 
 use serde_json::Value;
 
@@ -49,20 +49,11 @@ impl Board {
         all.filter(|panel| panel["type"] != "row").map(|json| Panel { board: self, json })
     }
 
-    /// The names of the variables that people choose.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.json["templating"]["list"].as_array().expect("a list").iter().map(|variable| text(&variable["name"]))
-    }
-
-    /// What the annotations ask.
-    pub fn annotations(&self) -> impl Iterator<Item = &str> {
-        self.json["annotations"]["list"].as_array().expect("a list").iter().map(|annotation| text(&annotation["expr"]))
-    }
-
     /// An expression with its variables filled in: everything is chosen, and the rest as it is at first. `rate` and
     /// `range` stand for what Grafana takes from the scrape interval and from the time that is shown.
     pub fn filled(&self, expression: &str, rate: &str, range: &str, window: &str) -> String {
-        let mut whole = expression.replace("$__rate_interval", rate).replace("$__range", range).replace("$window", window);
+        let mut whole =
+            expression.replace("$__rate_interval", rate).replace("$__range", range).replace("$window", window);
         for variable in self.json["templating"]["list"].as_array().expect("a list") {
             let value = match &variable["allValue"] {
                 Value::String(everything) => everything,
@@ -100,11 +91,27 @@ impl<'a> Query<'a> {
         };
         let overrides = self.panel.json["fieldConfig"]["overrides"].as_array().expect("a list");
         let headings = self.panel.json["transformations"].as_array().into_iter().flatten();
-        let heading = headings.map(|step| &step["options"]["renameByName"][&column]).find(|heading| heading.is_string());
+        let heading =
+            headings.map(|step| &step["options"]["renameByName"][&column]).find(|heading| heading.is_string());
         let own = overrides.iter().find(|one| heading.is_some_and(|heading| one["matcher"]["options"] == *heading));
         let unit = own.and_then(|one| one["properties"].as_array()?.iter().find(|property| property["id"] == "unit"));
         text(unit.map_or(&self.panel.json["fieldConfig"]["defaults"]["unit"], |unit| &unit["value"]))
     }
+}
+
+/// What values of a unit can be; none for a unit that nobody thought of.
+pub fn possible(unit: &str) -> Option<RangeInclusive<f64>> {
+    // Rounding leaves a little less than nothing, or more than all.
+    const SLACK: f64 = 1e-9;
+    let most = match unit {
+        "percentunit" => 1.0,
+        // Ten years.
+        "d" => 3650.0,
+        "s" => 1e9,
+        "short" | "none" | "bytes" | "binBps" | "iops" => 1e15,
+        _ => return None,
+    };
+    Some(-SLACK..=most + SLACK)
 }
 
 /// A string that has to be there.
