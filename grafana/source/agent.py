@@ -1,6 +1,6 @@
 """One agent, or some: what it reads, what it holds, how Kafka answers, what is safe."""
 
-from panels import (ORANGE, RED, YELLOW, at_once, bars, board, column, curves, heat, number, quantiles, query, row, steps, table,
+from panels import (ORANGE, RED, YELLOW, at_once, bars, board, column, curves, heat, number, quantiles, query, risen, row, steps, table,
                     variable)
 from fleet import ANY, BEHIND, UNACCOUNTED
 from process import kafka_client, process
@@ -77,7 +77,7 @@ PRODUCING = row(
     curves("Acknowledgement by Kafka, by topic", "Half of the batches, and 99 of 100, are acknowledged in less.", "s",
            quantiles("logdrive_produce_seconds_bucket{topic}", "topic"), levels=steps((5, ORANGE))),
     curves("Sent again", "Batches that were handed over again after an error, by its kind, and producers that were made anew.", "short",
-           [query("sum by (kind) (increase(logdrive_produce_retries_total{topic}[rate]))", "{{kind}}"),
+           [query(risen("logdrive_produce_retries_total{topic}", "kind"), "{{kind}}"),
             query("sum(increase(logdrive_kafka_producer_rebuilds_total{instance}[rate]))", "producer made anew")], stacked=True),
 )
 

@@ -1,6 +1,6 @@
 """All agents and transfers in one look: does every line arrive, where does it wait, and who has trouble."""
 
-from panels import ORANGE, RED, YELLOW, at_once, bars, board, column, curves, number, only_labels, query, row, steps, table, variable
+from panels import ORANGE, RED, YELLOW, at_once, bars, board, column, curves, number, only_labels, query, risen, row, steps, table, variable
 
 BEHIND = steps((300, YELLOW), (900, ORANGE), (3600, RED))
 ANY = steps((1, RED))
@@ -50,9 +50,9 @@ TROUBLE = row(
          at_once('count by (alertname, severity) (ALERTS{alertname=~"Logdrive.*", alertstate="firing"})', "{{alertname}} ({{severity}})"),
          levels=ANY, width=6),
     curves("Errors", "Errors by the part that met them and their kind.", "short",
-           query("sum by (part, kind) (increase(logdrive_errors_total{instance}[rate]))", "{{part}} {{kind}}"), stacked=True, width=6),
+           query(risen("logdrive_errors_total{instance}", "part", "kind"), "{{part}} {{kind}}"), stacked=True, width=6),
     curves("Dead letters", "Lines and documents that were refused for good, by reason.", "short",
-           query("sum by (reason) (increase(logdrive_dead_letters_total{instance}[rate]))", "{{reason}}"), stacked=True, width=6),
+           query(risen("logdrive_dead_letters_total{instance}", "reason"), "{{reason}}"), stacked=True, width=6),
     curves("Lost text", "Bytes that were gone before they were read: deleted or truncated too early.", "bytes",
            query("sum by (instance, task) (increase(logdrive_abandoned_bytes_total{task}[rate]))", "{{instance}} {{task}}"), levels=ANY, width=6),
     curves("Starts", "How often processes were started in an hour, the ten with most.", "short",

@@ -40,6 +40,11 @@ def quantiles(buckets, *labels):
             for quantile, name in ((0.5, "half"), (0.99, "99 %"))]
 
 
+def risen(series, *labels):
+    """By how much counters have risen, of which many appear with their first count: that is a rise, which `increase` doesn't see."""
+    return f"sum by ({', '.join(labels)}) (clamp_min({series} - {series} offset $__rate_interval, 0) or {series} unless {series} offset $__rate_interval)"
+
+
 def steps(*levels):
     """Colours by value: green at first, then (value, colour) each."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in ((None, GREEN), *levels)]}

@@ -1,6 +1,6 @@
 """From Kafka into the store: how far behind, how the store answers, what is refused. Also the embedded store and its answers."""
 
-from panels import ORANGE, RED, YELLOW, board, curves, heat, number, quantiles, query, row, steps, variable
+from panels import ORANGE, RED, YELLOW, board, curves, heat, number, quantiles, query, risen, row, steps, variable
 from fleet import ANY
 from process import kafka_client, process
 
@@ -14,8 +14,8 @@ AT_A_GLANCE = row(
     number("Line to index", "From the time that stands in a line until it is indexed: 99 of 100 lines in less.", "s",
            query("histogram_quantile(0.99, sum by (le) (rate(logdrive_end_to_end_seconds_bucket{topic}[rate])))"),
            levels=steps((60, YELLOW), (600, RED))),
-    number("Dead letters", "Documents and records that were refused for good, in the time that is shown.", "short",
-           query("sum(increase(logdrive_dead_letters_total{instance}[$__range]))"), levels=steps((1, ORANGE))),
+    number("Dead letters", "Documents that were refused for good, in the time that is shown.", "short",
+           query('sum(increase(logdrive_documents_total{instance, outcome="dead_lettered"}[$__range]))'), levels=steps((1, ORANGE))),
     number("Stopped indices", "Indices that take no documents now, for a reason of their own.", "short",
            query("sum(logdrive_stopped_indices{instance})"), levels=ANY),
 )
@@ -61,7 +61,7 @@ INDEXING = row(
 DOCUMENTS = row(
     "Documents",
     curves("Dead letters by reason", "Documents and records that were refused for good.", "short",
-           query("sum by (reason) (increase(logdrive_dead_letters_total{instance}[rate]))", "{{reason}}"), stacked=True),
+           query(risen("logdrive_dead_letters_total{instance}", "reason"), "{{reason}}"), stacked=True),
     curves("Tags", "Documents of lines that something was wrong with, by the tag that they carry.", "short",
            query("sum by (tag) (increase(logdrive_tagged_documents_total{instance}[rate]))", "{{tag}}"), stacked=True),
     curves("In the index of others", "Documents whose index name has `other` in the place of a field: it is not there, or has too many values.", "short",

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     checkpoints::{Damage, spoil},
     rig::{
-        Program, Site, api,
+        Dice, Program, Site, api,
         etcd::EtcdServer,
         kafka,
         services::{Broker, SearchServer},
@@ -54,12 +54,8 @@ impl Scene {
     pub async fn set() -> Self {
         let broker = Broker::start("watch");
         let etcd = EtcdServer::start("watch", &[]);
-        // What is larger than 1 MiB is pushed back.
-        let settings = [
-            ("ES_WRITE_QUEUE", "1"),
-            ("ES_HEAP", "512m"),
-            ("ES_EXTRA_YML", "thread_pool.write.size: 1\\nindexing_pressure.memory.limit: 1mb"),
-        ];
+        // A request that is larger than 4 MiB is pushed back.
+        let settings = [("ES_HEAP", "512m"), ("ES_EXTRA_YML", "indexing_pressure.memory.limit: 4mb")];
         let store = SearchServer::start("watch", "es8", &settings);
         let mut site = Site::without_topics("watch", &broker.servers, &store.url);
         configure(&mut site, &etcd).await;
@@ -90,8 +86,8 @@ impl Scene {
         // A file that must not be read; one that is emptied before it was read; a line that Kafka doesn't take.
         append(&logs.join("app-closed.log"), "closed\n");
         fs::set_permissions(logs.join("app-closed.log"), fs::Permissions::from_mode(0o000)).expect("we own it");
-        append(&logs.join("slow.log"), &"a line that waits for its rate\n".repeat(20_000));
-        append(&logs.join("small.log"), &format!("{}\n", "x".repeat(50_000)));
+        append(&logs.join("slow.log"), &"a line that waits for its rate\n".repeat(600_000));
+        append(&logs.join("small.log"), &noise(50_000));
         // Documents that the mapping refuses, for an index that takes none, and more at once than the store takes.
         append(&logs.join("app.log"), &"{\"took_ms\":\"long\"}\n".repeat(50));
         append(&logs.join("blocked.log"), "a line for the index that takes none\n");
@@ -134,7 +130,7 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
     kafka::create_limited(&site.kafka, &small, 1, 30_000).await;
     let tasks = [
         ("app", "app*.log", &site.topic, "labels = { service = \"app\" }"),
-        ("slow", "slow.log", &site.topic, "rate = \"2KiB/s\""),
+        ("slow", "slow.log", &site.topic, "rate = \"256KiB/s\""),
         ("small", "small.log", &small, "encoding = \"lines\""),
         ("blocked", "blocked.log", &site.topic, "labels = { service = \"blocked\" }"),
     ];
@@ -149,7 +145,6 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
     site.set("etcd.endpoints", vec![etcd.endpoint.clone()]);
     site.set("transfer.topics", vec![site.topic.clone(), small]);
     site.set("transfer.index", format!("{}-{{[labels.service]}}-now", site.name));
-    site.set("elasticsearch.bulk_requests_max", 8);
     let mapping = json!({ "mappings": { "properties": { "took_ms": { "type": "long" } } } });
     ask(site, &format!("{}-app-now", site.name), &mapping).await;
     ask(site, &format!("{}-blocked-now", site.name), &json!({ "settings": { "index.blocks.write": true } })).await;
@@ -157,8 +152,8 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
 
 /// The tasks that etcd has: one more.
 fn tasks(site: &Site, name: &str) -> String {
-    let path = site.logs().join("small.log").display().to_string();
-    json!([{ "name": name, "paths": [path], "topic": format!("{}-small", site.topic) }]).to_string()
+    let path = site.logs().join("remote.log").display().to_string();
+    json!([{ "name": name, "paths": [path], "topic": site.topic }]).to_string()
 }
 
 /// An agent whose checkpoints were lost, and found again in Kafka.
@@ -181,7 +176,7 @@ struct Writer {
 
 impl Writer {
     fn start(logs: &Path) -> Self {
-        let files = ["app.log", "small.log"].map(|name| logs.join(name));
+        let files = ["app.log", "small.log", "remote.log"].map(|name| logs.join(name));
         let (stop, stopped) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut first = 0;
@@ -206,6 +201,14 @@ fn write_lines(files: &[PathBuf], first: u64) {
         });
         append(file, &lines.collect::<String>());
     }
+}
+
+/// A line that can't be compressed.
+fn noise(bytes: u64) -> String {
+    let letters = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+    let mut dice = Dice::new(8);
+    let line: String = (0..bytes).map(|_| char::from(letters[dice.within(0..64) as usize])).collect();
+    line + "\n"
 }
 
 fn append(file: &Path, text: &str) {
