@@ -32,6 +32,24 @@ print(json.dumps([[leaf for error in validator.iter_errors(document) for leaf in
 /// What Prometheus itself gives to every series, or makes of what it scrapes.
 const OF_PROMETHEUS: &[&str] = &["job", "instance", "le", "__name__", "alertname", "alertstate", "severity"];
 
+/// Of what node_exporter has, the names that the dashboards go by, without `node_`, and their labels.
+const OF_NODE_EXPORTER: &[(&str, &[&str])] = &[
+    ("time_seconds boot_time_seconds load1 load5 load15 procs_running procs_blocked context_switches_total", &[]),
+    ("vmstat_oom_kill filefd_allocated filefd_maximum", &[]),
+    ("memory_MemTotal_bytes memory_MemAvailable_bytes memory_MemFree_bytes memory_Cached_bytes", &[]),
+    ("memory_Buffers_bytes memory_SReclaimable_bytes memory_SwapTotal_bytes memory_SwapFree_bytes", &[]),
+    ("pressure_cpu_waiting_seconds_total pressure_memory_waiting_seconds_total", &[]),
+    ("pressure_memory_stalled_seconds_total pressure_io_waiting_seconds_total", &[]),
+    ("pressure_io_stalled_seconds_total", &[]),
+    ("cpu_seconds_total", &["cpu", "mode"]),
+    ("filesystem_avail_bytes filesystem_size_bytes filesystem_files filesystem_files_free", FILE_SYSTEM),
+    ("disk_read_bytes_total disk_written_bytes_total disk_io_time_seconds_total", &["device"]),
+    ("disk_reads_completed_total disk_writes_completed_total", &["device"]),
+    ("network_receive_bytes_total network_transmit_bytes_total", &["device"]),
+];
+
+const FILE_SYSTEM: &[&str] = &["device", "fstype", "mountpoint"];
+
 #[test]
 fn the_dashboards_are_what_the_generator_makes_of_their_descriptions() {
     let output = Command::new("grafana/generate").arg("--check").output().expect("python3 is there");
@@ -227,9 +245,13 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
             }
         }
     }
-    let process = fs::read_to_string("src/metrics/process.rs").expect("it is there");
-    let of_process = words(&process).filter(|word| word.starts_with("process_")).map(str::to_owned);
-    known.extend(of_process.map(|name| (name, BTreeSet::new())));
+    let own = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+    known.extend(list::OF_PROCESS.iter().map(|metric| (metric.name.to_owned(), own(metric.labels))));
+    known.extend(
+        OF_NODE_EXPORTER
+            .iter()
+            .flat_map(|(names, labels)| names.split_whitespace().map(|name| (format!("node_{name}"), own(labels)))),
+    );
     known.extend(["up", "ALERTS"].map(|name| (name.to_owned(), BTreeSet::new())));
     known
 }

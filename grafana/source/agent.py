@@ -1,7 +1,6 @@
 """One agent, or some: what it reads, what it holds, how Kafka answers, what is safe."""
 
-from panels import (ORANGE, RED, YELLOW, at_once, bars, board, column, curves, heat, number, quantiles, query, risen, row, steps, table,
-                    variable)
+from panels import ORANGE, RED, YELLOW, at_once, bars, board, curves, heat, number, quantiles, query, risen, row, steps, variable
 from fleet import ANY, BEHIND, UNACCOUNTED
 from process import kafka_client, process
 
@@ -30,8 +29,6 @@ READING = row(
            "short", query("sum by (state) (logdrive_files{task})", "{{state}}")),
     curves("What happened to files", "Files that appeared, were renamed, truncated, deleted and so on.", "short",
            query("sum by (event) (increase(logdrive_file_events_total{task}[rate]))", "{{event}}"), stacked=True),
-    table("Files most behind", "The files with most that is not read, and the sum of all others.", {"instance": "Instance", "task": "Task", "path": "File"},
-          column("Unread", "bytes", "topk(20, sum by (instance, task, path) (logdrive_file_unread_bytes{task}))"), width=8, height=8, sort="Unread"),
     curves("Lines that were cut", "Parts of lines that were too long, too large for the broker, or had no newline in time.", "short",
            query("sum by (reason) (increase(logdrive_cut_lines_total{task}[rate]))", "{{reason}}"), stacked=True),
     curves("Bytes passed over", "Bytes that will not be read: by a setting, or gone before they were read.", "bytes",
@@ -47,8 +44,8 @@ LANES = row(
            query("sum by (instance, lane) (logdrive_lane_files{instance})", "{{instance}} {{lane}}"), width=6),
     curves("Reads by lane", "Reads from files a second.", "short",
            query("sum by (instance, lane) (rate(logdrive_lane_reads_total{instance}[rate]))", "{{instance}} {{lane}}"), width=6),
-    curves("Processor by lane", "Cores that each lane keeps busy; it can't be more than one.", "short",
-           query("sum by (instance, lane) (rate(logdrive_lane_cpu_seconds_total{instance}[rate]))", "{{instance}} {{lane}}"), width=6),
+    curves("Processor by thread", "Cores that threads keep busy: lanes read, `rdk:` sends to brokers. A lane can't have more than one.", "short",
+           query("sum by (thread) (rate(logdrive_thread_cpu_seconds_total{instance}[rate]))", "{{thread}}"), width=6),
     bars("I/O backend", "Agents by how they read: by io_uring, or by pread where the kernel or the container forbids that.", "short",
          at_once("count by (backend) (logdrive_io_backend_info{instance})", "{{backend}}"), width=6),
 )

@@ -83,7 +83,8 @@ impl Series {
         let id = id.to_string();
         let request = |state| metrics::gauge(&list::KAFKA_BROKER_REQUESTS, &[client, &id, state]);
         let fault = |kind| Growing::of(metrics::counter(&list::KAFKA_BROKER_FAULTS, &[client, &id, kind]));
-        let round_trip = |percentile| metrics::gauge(&list::KAFKA_BROKER_ROUND_TRIP_SECONDS, &[client, &id, percentile]);
+        let round_trip =
+            |percentile| metrics::gauge(&list::KAFKA_BROKER_ROUND_TRIP_SECONDS, &[client, &id, percentile]);
         Self {
             up: metrics::gauge(&list::KAFKA_BROKER_UP, &[client, &id]),
             waiting: request("waiting"),

@@ -83,7 +83,7 @@ impl Scene {
         // No room will be left, at this rate.
         let room = fs::File::create(self.site.dir.join("large")).expect("the site can be written");
         rustix::fs::fallocate(&room, rustix::fs::FallocateFlags::empty(), 0, 1 << 30).expect("1 GiB is free");
-        // A file that must not be read; one that is emptied before it was read; a line that Kafka doesn't take.
+        // A file that must not be read, one that is emptied, one that goes before it was read, a line that Kafka doesn't take.
         append(&logs.join("app-closed.log"), "closed\n");
         fs::set_permissions(logs.join("app-closed.log"), fs::Permissions::from_mode(0o000)).expect("we own it");
         append(&logs.join("slow.log"), &"a line that waits for its rate\n".repeat(600_000));
@@ -107,7 +107,8 @@ impl Scene {
             self.agent.metric("logdrive_read_lines_total", &[("task", "slow")]).await > 0.0
         })
         .await;
-        fs::write(logs.join("slow.log"), "begun anew\n").expect("the site can be written");
+        fs::remove_file(logs.join("slow.log")).expect("it is there");
+        fs::write(logs.join("app-emptied.log"), "begun anew\n").expect("the site can be written");
     }
 
     /// Ends the broker.
@@ -142,9 +143,11 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
     site.set("agent.tasks", tasks.to_vec());
     site.set("agent.host", "watch");
     site.set("agent.rescan", "1s");
+    site.set("agent.deleted_grace", "1s");
     site.set("etcd.endpoints", vec![etcd.endpoint.clone()]);
     site.set("transfer.topics", vec![site.topic.clone(), small]);
     site.set("transfer.index", format!("{}-{{[labels.service]}}-now", site.name));
+    append(&site.logs().join("app-emptied.log"), &"a line of a file that is emptied later\n".repeat(100));
     let mapping = json!({ "mappings": { "properties": { "took_ms": { "type": "long" } } } });
     ask(site, &format!("{}-app-now", site.name), &mapping).await;
     ask(site, &format!("{}-blocked-now", site.name), &json!({ "settings": { "index.blocks.write": true } })).await;
