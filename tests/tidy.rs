@@ -9,7 +9,7 @@ use std::{
 
 /// The floors, lowest first. A room imports only from floors below its own.
 const FLOORS: &[&[&str]] = &[
-    &["record", "metrics"],
+    &["record", "metrics", "inspect"],
     &["splitter", "store", "letter", "etcd"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host", "registry"],
     &["config"],

@@ -13,6 +13,7 @@ use super::{
     gather::{Gathered, Gatherer},
     letters::{Letters, Trial},
     route::Routes,
+    under_way::UnderWay,
 };
 use crate::{
     batcher::{self, Batch, Share, Split, frame::Packed, lines::Style},
@@ -53,7 +54,7 @@ pub(super) struct Bin {
     /// The records' key, if packed ones have one.
     key: Option<Arc<[u8]>>,
     /// The task of single lines; packed records have lines of all tasks that agree in the rest.
-    task: Option<Arc<str>>,
+    pub(super) task: Option<Arc<str>>,
 }
 
 /// Who sends: packed records and single lines go to Kafka in requests of different sizes.
@@ -83,13 +84,13 @@ struct Lane {
 /// Everything between the reader and Kafka.
 pub(super) struct Belt {
     pub(super) keeper: Keeper,
-    producers: Producers,
+    pub(super) producers: Producers,
     sender: batcher::Sender,
     settings: batcher::Settings,
     tasks: HashMap<Arc<str>, Lane>,
     routes: Routes,
     /// Bounded by the number of tasks and partitions.
-    gatherers: HashMap<Bin, Gatherer>,
+    pub(super) gatherers: HashMap<Bin, Gatherer>,
     /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
     parked: VecDeque<Block>,
     /// Batches that are full or old enough, until [`Belt::ship`] sends them.
@@ -98,6 +99,8 @@ pub(super) struct Belt {
     /// bounds them.
     refused: VecDeque<(Instant, Outgoing<Ticket>, KafkaError)>,
     pub(super) letters: Letters,
+    /// What was sent and not settled, for whoever asks.
+    pub(super) under_way: UnderWay,
 }
 
 impl Belt {
@@ -120,6 +123,7 @@ impl Belt {
             parked: VecDeque::new(),
             sealed: Vec::new(),
             refused: VecDeque::new(),
+            under_way: UnderWay::default(),
         };
         for (task, topic) in agent.tasks.iter().zip(agent.topics()?) {
             belt.begin(task, topic)?;
@@ -163,6 +167,11 @@ impl Belt {
     /// How many bytes of a task's text came and are not safe.
     pub(super) fn in_flight(&self, task: &str) -> u64 {
         self.tasks.get(task).map_or(0, |lane| lane.in_flight)
+    }
+
+    /// Where the lines of a task go.
+    pub(super) fn topic(&self, task: &str) -> Option<&Arc<str>> {
+        self.tasks.get(task).map(|lane| &lane.topic)
     }
 
     /// Why nothing that was sent was acknowledged for at least `limit`, or why something is refused again and again, if
@@ -288,6 +297,7 @@ impl Belt {
             let mut outgoing = batch.outgoing(&bin.topic, bin.partition);
             outgoing.key = bin.key.as_ref().map(|key| key.to_vec());
             metrics::counter(&list::BATCH_TEXT_BYTES, &[&bin.topic]).increment(outgoing.ticket.text_bytes());
+            self.under_way.begin(&outgoing);
             self.send(outgoing).await;
         }
     }
@@ -333,7 +343,9 @@ impl Belt {
             }
         }
         drop(permit);
+        let number = UnderWay::number(&account);
         let Some(account) = Arc::into_inner(account) else { return };
+        self.under_way.end(number);
         for span in account.spans {
             if let Err(error) = self.keeper.settle(&span) {
                 error!(error = %error, "a receipt does not fit its stream");
@@ -433,6 +445,11 @@ impl Producers {
             self.lines = Some(Arc::new(Producer::of_pieces(&self.kafka, linger, self.receipts.clone())?));
         }
         Ok(())
+    }
+
+    /// All that there are.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Producer<Ticket>> {
+        [Some(&*self.packed), self.lines.as_deref()].into_iter().flatten()
     }
 
     fn of(&self, of_lines: bool) -> &Arc<Producer<Ticket>> {

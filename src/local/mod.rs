@@ -24,6 +24,7 @@ use anyhow::Context;
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,8 +40,9 @@ use crate::{
     document::Builder,
     embedded::{Embedded, Start, Writer, store_dir},
     host,
+    inspect::{self, File, Files, Questions, Reading, State},
     metrics::{self, Health, list},
-    reader::{self, Event, Reader, Task},
+    reader::{self, Event, Inspector, Reader, Seen, Status, Task},
     record::{Budget, Checkpoint},
 };
 
@@ -106,6 +108,7 @@ impl Local {
         patterns: Vec<String>,
         stop: CancellationToken,
         health: &Health,
+        questions: Questions,
     ) -> anyhow::Result<()> {
         let machine = host::machine_id(&config.data_dir)?;
         let host_name = config.agent.host.clone().unwrap_or_else(host::name);
@@ -130,8 +133,29 @@ impl Local {
         let work = (intake, Saver::new(self.checkpoints));
         let indexing = Indexing::new(work, pace, parts, Arc::clone(&in_flight), give_up.clone());
         let ended = start(indexing, blocks)?;
+        // Ends with the questions, or when nobody waits for the role any more.
+        let mut asked = JoinSet::new();
+        asked.spawn(answer(questions, reader.inspector(), Arc::clone(&in_flight), budget.clone()));
         let wires = Wires { reader, tasks, budget, in_flight, ended, give_up, reported: Instant::now() };
         wires.carry(config.agent.drain_timeout, stop).await
+    }
+}
+
+/// Answers whoever asks what is being done now.
+async fn answer(mut questions: Questions, inspector: Inspector, in_flight: InFlight, budget: Budget) {
+    while let Some(question) = questions.next().await {
+        let Seen { lanes, tasks, files, files_total: total, unread_bytes } = inspector.look(question.files).await;
+        let in_flight = in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = |(name, status): (&Arc<str>, &Status)| {
+            let in_flight_bytes = in_flight.get(name).copied().unwrap_or_default();
+            inspect::Task { state: "running".to_owned(), ..status.told(name, in_flight_bytes) }
+        };
+        let mut tasks: Vec<_> = tasks.iter().map(told).collect();
+        tasks.sort_by(|one, other| one.name.cmp(&other.name));
+        let each: Vec<File> = files.into_iter().map(|(_, file)| file).collect();
+        let files = Files { total, left_out: total - each.len(), unread_bytes, each };
+        let state = State::of("up", budget.in_flight(), budget.bytes_max());
+        question.answer(State { reading: Some(Reading { tasks, lanes, files }), ..state });
     }
 }
 

@@ -34,7 +34,8 @@ fn start(dir: &Path) -> Running {
     let (store, stop, health) = (local.store(), CancellationToken::new(), Health::default());
     let patterns = vec![dir.join("*.log").display().to_string()];
     let (stopping, sick) = (stop.clone(), health.clone());
-    let ended = tokio::spawn(async move { local.run(&config, patterns, stopping, &sick).await });
+    let (_, questions) = inspect::channel();
+    let ended = tokio::spawn(async move { local.run(&config, patterns, stopping, &sick, questions).await });
     Running { store, health, stop, ended }
 }
 
