@@ -20,6 +20,7 @@ use crate::{
     batcher::frame,
     checkpoint::Window,
     config::{Config, Task, Wanted},
+    inspect,
     kafka::{self, Reach},
     metrics::Health,
     record::Stream,

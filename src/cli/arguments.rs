@@ -239,7 +239,7 @@ Examples:
   logdrive agents --forget web-9
 
 States, the worst first: silent (was there, and is not), refusing (a task or a key's value), failing (Kafka or the
-store can't be reached), behind (256 MiB or more), updating, running. They register in the etcd of the configuration.")]
+store can't be reached), behind (256 MiB, or a million records, or more), updating, running. They register in the etcd of the configuration.")]
 pub(super) struct Agents {
     /// Only these: hosts, or the first digits of an id
     #[arg(value_name = "HOST|ID")]

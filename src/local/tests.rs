@@ -9,6 +9,7 @@ use super::Local;
 use crate::{
     config::Config,
     embedded::Embedded,
+    inspect,
     metrics::Health,
     store::{Page, Query, Store},
 };

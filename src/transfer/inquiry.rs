@@ -41,12 +41,7 @@ impl<T> Asks<T> {
 }
 
 /// Answers questions, one after the other, until nobody can ask any more.
-pub(super) async fn answer(
-    mut questions: Questions,
-    desk: Asks<Consuming>,
-    delivery: Asks<Indexing>,
-    budget: Budget,
-) {
+pub(super) async fn answer(mut questions: Questions, desk: Asks<Consuming>, delivery: Asks<Indexing>, budget: Budget) {
     while let Some(question) = questions.next().await {
         let (consuming, indexing) = tokio::join!(desk.ask(), delivery.ask());
         let state = State::of("transfer", budget.in_flight(), budget.bytes_max());

@@ -13,7 +13,6 @@ mod descriptors;
 mod leaving;
 mod passing;
 
-
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     rc::Rc,
