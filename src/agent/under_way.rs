@@ -35,8 +35,8 @@ impl UnderWay {
             topic: Arc::clone(&outgoing.topic),
             partition: outgoing.partition.unwrap_or(-1),
             tasks: shares.iter().map(|share| Arc::clone(&share.task)).collect(),
-            lines: shares.iter().map(|share| share.lines).sum(),
-            bytes: shares.iter().map(|share| share.text_bytes).sum(),
+            lines: shares.iter().map(|share| share.held.amount().lines).sum(),
+            bytes: shares.iter().map(|share| share.held.amount().bytes).sum(),
             since: Instant::now(),
         };
         self.0.insert(Self::number(&outgoing.ticket.account), sent);

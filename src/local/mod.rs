@@ -13,12 +13,7 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -31,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::{
-    indexing::{GivenUp, InFlight, Indexing, Pace},
+    indexing::{GivenUp, Indexing, Pace},
     intake::Intake,
 };
 use crate::{
@@ -42,7 +37,7 @@ use crate::{
     host,
     inspect::{self, File, Files, Questions, Reading, State},
     metrics::{self, Health, list},
-    reader::{self, Event, Inspector, Reader, Seen, Status, Task},
+    reader::{self, Event, Inspector, Reader, Seen, Status, Tallies, Task},
     record::{Budget, Checkpoint},
 };
 
@@ -121,33 +116,33 @@ impl Local {
             files = %tasks.iter().flat_map(|task| &task.paths).map(String::as_str).collect::<Vec<_>>().join(" "),
             known = self.known.len(), store = %store_dir(&config.data_dir).display(), "collecting"
         );
-        let reader = Reader::start(config.agent.reader(), &tasks, self.known, seed, &budget, events)?;
+        let tallies = Tallies::default();
+        let reader = Reader::start(config.agent.reader(), &tasks, self.known, seed, &budget, &tallies, events)?;
         let intake = Intake::new(self.writer, Builder::new(&config.document), host_name);
         let pace = Pace {
             age_max: config.embedded.commit_age_max,
             // While one half of the budget is committed, the other half is read.
             bytes_max: config.embedded.commit_bytes_max.as_u64().min(budget_bytes / 2),
         };
-        let (in_flight, give_up) = (InFlight::default(), CancellationToken::new());
+        let give_up = CancellationToken::new();
         let parts = (health.part("store"), health.part("checkpoints"));
         let work = (intake, Saver::new(self.checkpoints));
-        let indexing = Indexing::new(work, pace, parts, Arc::clone(&in_flight), give_up.clone());
+        let indexing = Indexing::new(work, pace, parts, give_up.clone());
         let ended = start(indexing, blocks)?;
-        // Ends with the questions, or when nobody waits for the role any more.
+        // Ends when nobody waits for the role any more.
         let mut asked = JoinSet::new();
-        asked.spawn(answer(questions, reader.inspector(), Arc::clone(&in_flight), budget.clone()));
-        let wires = Wires { reader, tasks, budget, in_flight, ended, give_up, reported: Instant::now() };
+        asked.spawn(answer(questions, reader.inspector(), tallies.clone(), budget.clone()));
+        let wires = Wires { reader, tasks, budget, tallies, ended, give_up, reported: Instant::now() };
         wires.carry(config.agent.drain_timeout, stop).await
     }
 }
 
 /// Answers whoever asks what is being done now.
-async fn answer(mut questions: Questions, inspector: Inspector, in_flight: InFlight, budget: Budget) {
+async fn answer(mut questions: Questions, inspector: Inspector, tallies: Tallies, budget: Budget) {
     while let Some(question) = questions.next().await {
         let Seen { lanes, tasks, files, files_total: total, unread_bytes } = inspector.look(question.files).await;
-        let in_flight = in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let told = |(name, status): (&Arc<str>, &Status)| {
-            let in_flight_bytes = in_flight.get(name).copied().unwrap_or_default();
+            let in_flight_bytes = tallies.of(name).account().in_flight.bytes;
             inspect::Task { state: "running".to_owned(), ..status.told(name, in_flight_bytes) }
         };
         let mut tasks: Vec<_> = tasks.iter().map(told).collect();
@@ -183,7 +178,7 @@ struct Wires {
     reader: Reader,
     tasks: Vec<Task>,
     budget: Budget,
-    in_flight: InFlight,
+    tallies: Tallies,
     ended: oneshot::Receiver<Result<(), GivenUp>>,
     give_up: CancellationToken,
     reported: Instant,
@@ -222,6 +217,7 @@ impl Wires {
     }
 
     fn report(&mut self) {
+        self.tallies.tell();
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() < SUM_EVERY {
@@ -229,9 +225,8 @@ impl Wires {
         }
         self.reported = Instant::now();
         let status = self.reader.status();
-        let in_flight: HashMap<Arc<str>, u64> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for task in &self.tasks {
-            let in_flight = in_flight.get(&task.name).copied().unwrap_or_default();
+            let in_flight = self.tallies.of(&task.name).account().in_flight.bytes;
             status.get(&task.name).copied().unwrap_or_default().report(&task.name, in_flight);
         }
     }

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{
         Notify,
@@ -40,7 +41,7 @@ use super::{
 use crate::{
     elastic::bulk::{self, BulkError, Outcome, Outcomes, Reason},
     inspect::{Indexing, Limited, Request},
-    metrics::{self, Counter, Gauge, Part, list},
+    metrics::{self, Counter, Gauge, Histogram, Part, list},
 };
 
 /// Probes of stopped indices under way at once, besides the requests.
@@ -85,6 +86,8 @@ struct Meters {
     retried: Counter,
     dead: Counter,
     waiting: Gauge,
+    /// By topic.
+    end_to_end: HashMap<Arc<str>, Histogram>,
 }
 
 /// A request that was answered, or failed.
@@ -132,6 +135,7 @@ impl Delivery {
             retried: documents("retried"),
             dead: documents("dead_lettered"),
             waiting: metrics::gauge(&list::BACKOFF_SECONDS, &[]),
+            end_to_end: HashMap::new(),
         };
         Self {
             sender,
@@ -396,6 +400,7 @@ impl Delivery {
 
     /// Everything in the parcel is in the store, or lies in its letters.
     async fn finish(&mut self, mut parcel: Parcel) {
+        self.meters.arrived(&parcel);
         let letters = std::mem::take(&mut parcel.letters);
         if letters.is_empty() {
             release(parcel, &self.settled).await;
@@ -408,6 +413,23 @@ impl Delivery {
             dead.increment(count);
             release(parcel, &settled).await;
         });
+    }
+}
+
+impl Meters {
+    /// Notes how old the documents of a parcel are that can be found from now on.
+    fn arrived(&mut self, parcel: &Parcel) {
+        let now_ms = Timestamp::now().as_millisecond();
+        for (topic, oldest_ms) in parcel.oldest() {
+            let age = Duration::from_millis(now_ms.saturating_sub(oldest_ms).try_into().unwrap_or(0));
+            if let Some(known) = self.end_to_end.get(topic) {
+                known.record(age);
+            } else {
+                let new = metrics::histogram(&list::END_TO_END_SECONDS, &[topic]);
+                new.record(age);
+                self.end_to_end.insert(Arc::clone(topic), new);
+            }
+        }
     }
 }
 
