@@ -33,6 +33,7 @@ pub mod agent;
 pub mod audit;
 pub mod local;
 pub mod search;
+pub mod top;
 pub mod transfer;
 pub mod trial;
 

@@ -27,6 +27,7 @@ mod signals;
 mod stores;
 mod table;
 mod tasks;
+mod top;
 mod transfer;
 mod trial;
 mod up;
@@ -82,5 +83,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
         Command::Agents(asked) => agents::run(&config, asked),
         Command::Tasks(asked) => tasks::run(&config, asked),
+        Command::Top(asked) => top::run(&config, asked),
     }
 }

@@ -43,4 +43,5 @@ mod setup_elasticsearch; // templates, installed on demand
 mod shared; // small tasks share their records
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
+mod top; // a live view of processes
 mod wire; // the packed format, read by someone else
