@@ -80,9 +80,9 @@ fn the_tasks_are_shown_with_what_is_most_behind_first() {
         [
             "127.0.0.1:9717  2.0k lines/s  in flight 1.0 MiB of 32 MiB  cpu 50%  memory 40 MiB  errors 0/s",
             "[tasks] files  kafka  store  processes",
-            "TASK   PROCESS         LINES/S   BYTES/S   BEHIND  OLDEST  IN FLIGHT  ACK P99  FILES  DEAD",
-            "nginx  127.0.0.1:9717       10         -  1.0 GiB  12 min          -        -      -     -",
-            "app    127.0.0.1:9717     2.0k   198 KiB      0 B       0          -        -      -     -",
+            "TASK   PROCESS         LINES/S  BYTES/S   BEHIND  OLDEST  IN FLIGHT  ACK P99  FILES  DEAD",
+            "nginx  127.0.0.1:9717       10        -  1.0 GiB  12 min          -        -      -     -",
+            "app    127.0.0.1:9717     2.0k  198 KiB      0 B       0          -        -      -     -",
             "",
             "by BEHIND  2 rows  ? help  q quit",
         ]
@@ -93,8 +93,8 @@ fn the_tasks_are_shown_with_what_is_most_behind_first() {
 fn forty_columns_are_enough_for_what_matters_and_any_size_is_drawn() {
     let mut screen = Screen::new(View::Tasks, false);
     let (lines, _) = screen_of(&mut screen, &[process()], 40, 6);
-    assert_eq!(lines[2], "TASK   LINES/S   BYTES/S   BEHIND  OLDEST");
-    assert_eq!(lines[3], "nginx       10         -  1.0 GiB  12 min");
+    assert_eq!(lines[2], "TASK   LINES/S  BYTES/S   BEHIND  OLDEST");
+    assert_eq!(lines[3], "nginx       10        -  1.0 GiB  12 min");
     for (width, height) in [(1, 1), (3, 2), (10, 3), (40, 4), (500, 100)] {
         for view in View::ALL {
             screen_of(&mut Screen::new(view, true), &[process()], width, height);

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(rows[1], "/var/log/nginx/access.log        -  954 MiB");
         assert!(rows[2].starts_with("/b\\u{1b}[2J "), "a path gives a terminal no orders: {}", rows[2]);
         let (head, rows) = table().lines(Some(24));
-        assert_eq!((head.as_str(), rows[1].as_str()), ("FILE              BEHIND", "…nx/access.log  954 MiB"));
+        assert_eq!((head.as_str(), rows[1].as_str()), ("FILE              BEHIND", "…inx/access.log  954 MiB"));
         assert!(table().lines(Some(5)).1.iter().all(|row| row.chars().count() <= 5));
         assert!(table().lines(Some(0)).1.iter().all(|row| row.chars().count() <= 1));
     }

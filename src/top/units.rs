@@ -17,6 +17,8 @@ pub(super) enum Unit {
 
 /// The number as it is shown.
 pub(super) fn text(number: f64, unit: Unit) -> String {
+    // Nothing, summed up, is -0.
+    let number = number + 0.0;
     match unit {
         Unit::Text | Unit::Count => count(number),
         Unit::Bytes => bytes(number),
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_have_their_unit() {
-        let counts = [0.0, 7.0, 0.25, 999.0, 999.9, 1500.0, 123_456.0, 5e6].map(|number| text(number, Unit::Count));
+        let counts = [-0.0, 7.0, 0.25, 999.0, 999.9, 1500.0, 123_456.0, 5e6].map(|number| text(number, Unit::Count));
         assert_eq!(counts, ["0", "7", "0.2", "999", "1.0k", "1.5k", "123k", "5.0M"]);
         let bytes = [0.0, 1023.0, 1024.0, 1_073_741_824.0, 1.5e12].map(|number| text(number, Unit::Bytes));
         assert_eq!(bytes, ["0 B", "1023 B", "1.0 KiB", "1.0 GiB", "1.4 TiB"]);
