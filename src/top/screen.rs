@@ -252,7 +252,8 @@ impl Screen {
         let turned = if order.reversed { " reversed" } else { "" };
         let paused = if self.is_paused { "PAUSED  " } else { "" };
         let filter = if self.filter.is_empty() { String::new() } else { format!("  filter {}", self.filter) };
-        let text = format!("{paused}by {by}{turned}  {} rows{filter}  ? help  q quit", self.rows);
+        let rows = if self.rows == 1 { "row" } else { "rows" };
+        let text = format!("{paused}by {by}{turned}  {} {rows}{filter}  ? help  q quit", self.rows);
         Line::styled(text, self.style(None, Modifier::DIM))
     }
 

@@ -114,7 +114,7 @@ fn keys_sort_filter_turn_and_quit() {
     assert_eq!(screen_of(&mut screen, &processes, 100, 8).0[7], "by LINES/S  2 rows  ? help  q quit");
     press(&mut screen, "/NGI\n");
     let (lines, _) = screen_of(&mut screen, &processes, 100, 8);
-    assert_eq!((lines[7].as_str(), lines[4].as_str()), ("by LINES/S  1 rows  filter NGI  ? help  q quit", ""));
+    assert_eq!((lines[7].as_str(), lines[4].as_str()), ("by LINES/S  1 row  filter NGI  ? help  q quit", ""));
     screen.press(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     press(&mut screen, "\t");
     let (lines, _) = screen_of(&mut screen, &processes, 100, 8);
