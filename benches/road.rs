@@ -1,4 +1,7 @@
 //! The whole road from a file to a sink that acknowledges at once: reader, batcher, ledger.
+//!
+//! `scripts/bench metrics` counts its instructions without metrics, with them (`ROAD_METRICS=1` in the environment), and with
+//! them scraped (`ROAD_SCRAPES=100`).
 
 use std::{fmt::Write as _, fs, hint::black_box, path::Path, time::Duration};
 
@@ -6,8 +9,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use logdrive::{
     batcher::{Batch, Batcher, Sender, Settings as Batching},
     checkpoint::Keeper,
+    metrics::Exposition,
     reader::{Event, Io, Reader, Settings, Tallies, Task},
-    record::Budget,
+    record::{Budget, Outcome},
 };
 use tokio::sync::mpsc;
 
@@ -35,8 +39,8 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
     let task = Task::new("bench", paths);
     let (sender, mut events) = mpsc::channel(64);
     let budget = Budget::new(32 << 20);
-    let reader =
-        Reader::start(settings, &[task], Vec::new(), 1, &budget, &Tallies::default(), sender).expect("it starts");
+    let tallies = Tallies::default();
+    let reader = Reader::start(settings, &[task], Vec::new(), 1, &budget, &tallies, sender).expect("it starts");
     let mut keeper = Keeper::default();
     let mut batcher = Batcher::new(&Batching::default(), Sender { host: "h".into(), machine: "m".into() });
     let (mut read, mut lines) = (0, 0);
@@ -46,6 +50,7 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
         for span in &batch.spans {
             keeper.settle(span).expect("it is under way");
         }
+        batch.shares.into_iter().for_each(|share| share.held.end(Outcome::Acknowledged));
         black_box(batch.packed);
     };
     while read < bytes {
@@ -70,6 +75,7 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
     if let Some(batch) = batcher.seal() {
         settle(&mut keeper, batch);
     }
+    tallies.tell();
     drop(events);
     reader.stop().await;
     let safe = keeper.safe().map(|(_, to)| to).sum();
@@ -77,6 +83,8 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
 }
 
 fn road(c: &mut Criterion) {
+    let wish = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let exposition = (wish("ROAD_METRICS") > 0).then(|| Exposition::install().expect("there is none yet"));
     let dir = tempfile::tempdir().expect("a directory");
     let bytes = write_log(&dir.path().join("bench.log"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -88,6 +96,9 @@ fn road(c: &mut Criterion) {
         });
     }
     group.finish();
+    for _ in 0..wish("ROAD_SCRAPES") {
+        black_box(exposition.as_ref().expect("there are metrics").render());
+    }
 }
 
 criterion_group!(benches, road);

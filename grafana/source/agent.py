@@ -25,6 +25,8 @@ READING = row(
            stacked=True),
     curves("Behind, by task", "Bytes that are not safe in Kafka yet.", "bytes", query("sum by (task) (logdrive_unread_bytes{task})", "{{task}}"),
            stacked=True),
+    curves("Files most behind", "Bytes that were not read of the files that are most behind (metrics.files_max); the others of a task are one.",
+           "bytes", query("topk(10, logdrive_file_unread_bytes{task})", "{{task}} {{path}}")),
     curves("Files by state", "Files that are open, idle, draining (renamed or deleted, and not read to the end), failed, or waiting for a descriptor.",
            "short", query("sum by (state) (logdrive_files{task})", "{{state}}")),
     curves("What happened to files", "Files that appeared, were renamed, truncated, deleted and so on.", "short",

@@ -106,6 +106,7 @@ pub async fn run(
         saving: Saving::new(store, health.part("checkpoints")),
         health: health.clone(),
         reported: Instant::now(),
+        files_max: config.metrics.files_max.into(),
     };
     wires.carry(belt, config, stop).await
 }
@@ -121,6 +122,8 @@ struct Wires {
     saving: Saving,
     health: Health,
     reported: Instant,
+    /// How many files have a metric of their own.
+    files_max: usize,
 }
 
 impl Wires {
@@ -225,9 +228,10 @@ impl Wires {
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            let status = self.reader.status();
-            belt.report(&status);
-            self.fleet.saw(|task| status.get(task).map_or(0, |status| status.unread_bytes) + belt.in_flight(task));
+            let seen = self.reader.see(self.files_max);
+            seen.report_files();
+            belt.report(&seen.tasks);
+            self.fleet.saw(|task| seen.tasks.get(task).map_or(0, |status| status.unread_bytes) + belt.in_flight(task));
         }
     }
 

@@ -110,6 +110,8 @@ pub struct Metrics {
     /// Whether `/debug/state` is served, which names files, topics and servers. If it isn't said: only where
     /// `listen` is an address that other hosts don't reach.
     pub debug: Option<bool>,
+    /// How many files have a metric of their own, `logdrive_file_unread_bytes`: those that are most behind; at most 1000.
+    pub files_max: u16,
 }
 
 impl Metrics {
@@ -163,7 +165,7 @@ impl Default for Config {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9717".to_owned(), debug: None }
+        Self { listen: "127.0.0.1:9717".to_owned(), debug: None, files_max: 20 }
     }
 }
 

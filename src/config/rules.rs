@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use toml::de::DeTable;
 
 use super::{
-    Agent, Config, Encoding, KeyError, Task, TemplateError, TopicError, Topics, Transfer,
+    Agent, Config, Encoding, KeyError, Metrics, Task, TemplateError, TopicError, Topics, Transfer,
     places::locate,
     problem::{Problem, nearest},
     remote,
@@ -53,6 +53,7 @@ pub(super) fn broken(config: &Config) -> Vec<Breach> {
     if config.metrics.listen == config.web.listen && !config.web.listen.ends_with(":0") {
         broken.add("web.listen", "web.listen is the address of metrics.listen too", "give each a port of its own");
     }
+    metrics(&config.metrics, &mut broken);
     agent(&config.agent, &mut broken);
     let of_keys = remote::keys::broken(&config.agent);
     broken.0.extend(of_keys.into_iter().map(|(path, problem)| Breach { path, other: None, problem }));
@@ -71,6 +72,9 @@ pub(super) fn broken(config: &Config) -> Vec<Breach> {
 
 /// The most that one budget can hold: what a permit's 32 bits can.
 const IN_FLIGHT_MAX: ByteSize = ByteSize(u32::MAX as u64);
+
+/// The most files with a metric of their own.
+const FILES_MAX: u16 = 1000;
 
 /// A file that comes back within this time is not to be read again.
 const FORGET_AFTER_MIN: Duration = Duration::from_secs(3600);
@@ -422,6 +426,17 @@ fn elasticsearch(urls: &[String], broken: &mut Broken) {
             ),
             Some(_) => (),
         }
+    }
+}
+
+fn metrics(metrics: &Metrics, broken: &mut Broken) {
+    if metrics.files_max > FILES_MAX {
+        let what = format!("metrics.files_max is {}, more than {FILES_MAX}", metrics.files_max);
+        broken.add(
+            "metrics.files_max",
+            what,
+            "every series costs whoever scrapes; /debug/state?files=10000 lists more files",
+        );
     }
 }
 

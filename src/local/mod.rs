@@ -132,7 +132,8 @@ impl Local {
         // Ends when nobody waits for the role any more.
         let mut asked = JoinSet::new();
         asked.spawn(answer(questions, reader.inspector(), tallies.clone(), budget.clone()));
-        let wires = Wires { reader, tasks, budget, tallies, ended, give_up, reported: Instant::now() };
+        let files_max = config.metrics.files_max.into();
+        let wires = Wires { reader, tasks, budget, tallies, ended, give_up, reported: Instant::now(), files_max };
         wires.carry(config.agent.drain_timeout, stop).await
     }
 }
@@ -182,6 +183,8 @@ struct Wires {
     ended: oneshot::Receiver<Result<(), GivenUp>>,
     give_up: CancellationToken,
     reported: Instant,
+    /// How many files have a metric of their own.
+    files_max: usize,
 }
 
 impl Wires {
@@ -224,10 +227,11 @@ impl Wires {
             return;
         }
         self.reported = Instant::now();
-        let status = self.reader.status();
+        let seen = self.reader.see(self.files_max);
+        seen.report_files();
         for task in &self.tasks {
             let in_flight = self.tallies.of(&task.name).account().in_flight.bytes;
-            status.get(&task.name).copied().unwrap_or_default().report(&task.name, in_flight);
+            seen.tasks.get(&task.name).copied().unwrap_or_default().report(&task.name, in_flight);
         }
     }
 }

@@ -53,6 +53,7 @@ metrics! {
     UNREAD_BYTES = Metric::gauge("logdrive_unread_bytes", &["task"], "Bytes behind: the sum over files of size minus what is safe.");
     OLDEST_UNREAD_SECONDS = Metric::gauge("logdrive_oldest_unread_seconds", &["task"], "How long the oldest byte that was not read has been waiting, at least; 0 when all was read.");
     FILES = Metric::gauge("logdrive_files", &["task", "state"], "Files by state: open, idle, draining (renamed or deleted, and not read to the end), failed, waiting (for a descriptor).");
+    FILE_UNREAD_BYTES = Metric::gauge("logdrive_file_unread_bytes", &["task", "path"], "Bytes of a file that were not read: of the metrics.files_max files that are most behind, and of all others of a task together.");
     ROTATIONS = Metric::counter("logdrive_file_events_total", &["task", "event"], "What happened to files: appeared, skipped, renamed, truncated, copied, reused, deleted, forgotten, damaged.");
     ABANDONED_BYTES = Metric::counter("logdrive_abandoned_bytes_total", &["task"], "Bytes that were there and will never be read.");
     SKIPPED_BYTES = Metric::counter("logdrive_skipped_bytes_total", &["task", "reason"], "Bytes of files never seen that were passed over, by the setting that says so: start_at, ignore_older.");

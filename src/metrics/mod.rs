@@ -8,6 +8,7 @@ pub mod list;
 mod process;
 #[cfg(test)]
 mod reference;
+mod rows;
 mod series;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 pub use ::metrics::{Counter, Gauge, Histogram};
 pub use health::{Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use rows::{Row, replace};
 pub use series::OTHERS;
 
 /// What a metric measures.
@@ -143,6 +145,7 @@ impl Exposition {
             let _held = TOGETHER.read().unwrap_or_else(PoisonError::into_inner);
             self.0.render()
         };
+        rows::render(&mut text);
         process::render(&mut text);
         text
     }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     inspect::{File, FileState, Lane},
+    metrics::{self, list},
     record::FileId,
 };
 
@@ -48,6 +49,31 @@ pub struct Seen {
     pub unread_bytes: u64,
 }
 
+impl Seen {
+    /// Sets the metric of the files that are behind, and of all others of each task together.
+    pub fn report_files(&self) {
+        let rows = self.unread_by_file().into_iter();
+        let row = |((task, path), bytes): ((&str, &str), u64)| (vec![task.to_owned(), path.to_owned()], bytes as f64);
+        metrics::replace(&list::FILE_UNREAD_BYTES, rows.map(row).collect());
+    }
+
+    /// By task and path. A file that is deleted and not read to its end, and the one that was made in its place, have
+    /// one path, and are one here.
+    fn unread_by_file(&self) -> BTreeMap<(&str, &str), u64> {
+        let mut unread: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for (task, status) in &self.tasks {
+            let behind = self.files.iter().map(|(_, file)| file).filter(|file| file.unread_bytes > 0);
+            let mut others = status.unread_bytes;
+            for file in behind.filter(|file| *file.task == **task) {
+                *unread.entry((task, &file.path)).or_default() += file.unread_bytes;
+                others = others.saturating_sub(file.unread_bytes);
+            }
+            unread.insert((task, metrics::OTHERS), others);
+        }
+        unread
+    }
+}
+
 impl Inspector {
     /// Looks at the lanes, and at up to `files_max` files.
     pub async fn look(&self, files_max: usize) -> Seen {
@@ -70,7 +96,7 @@ async fn ask(lane: usize, inbox: &Inbox) -> Lane {
 }
 
 /// One pass over all files that keeps the first ones, so that it takes little time and memory however many there are.
-fn most_behind(files: &HashMap<FileId, Shared>, max: usize) -> Seen {
+pub(super) fn most_behind(files: &HashMap<FileId, Shared>, max: usize) -> Seen {
     let mut first = BinaryHeap::with_capacity(max + 1);
     let mut tasks: HashMap<Arc<str>, Status> = HashMap::new();
     let now_ms = Timestamp::now().as_millisecond();
@@ -146,5 +172,16 @@ mod tests {
         let ids: Vec<u128> = seen.files.iter().map(|(id, _)| id.0).collect();
         assert_eq!((ids, seen.files_total, seen.unread_bytes), (vec![4, 3, 2, 1], 5, 12));
         assert!(most_behind(&files, 0).files.is_empty());
+    }
+
+    #[test]
+    fn files_of_one_path_have_one_series_and_all_that_have_none_are_one_together() {
+        let mut files: HashMap<FileId, Shared> =
+            (1..=5).map(|id| (FileId(id), shared(10 * id as u64, 0, Standing::Open))).collect();
+        let other: Arc<Path> = Path::new("/b").into();
+        files.get_mut(&FileId(4)).expect("it is there").path = other;
+        let seen = most_behind(&files, 3);
+        let unread: Vec<_> = seen.unread_by_file().into_iter().collect();
+        assert_eq!(unread, [(("t", "(others)"), 30), (("t", "/a"), 80), (("t", "/b"), 40)]);
     }
 }

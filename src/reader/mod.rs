@@ -43,7 +43,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, io, os::unix::net::UnixStream, sync::Arc, thread, time::Duration};
+use std::{io, os::unix::net::UnixStream, sync::Arc, thread, time::Duration};
 
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -405,10 +405,11 @@ impl Reader {
         let _ = joined.await;
     }
 
-    /// How each task's files stand; a task without files is not in it.
+    /// How each task's files stand, and which `files_max` files are most behind; nothing of the lanes. A task without files
+    /// is not in it.
     #[must_use]
-    pub fn status(&self) -> HashMap<Arc<str>, Status> {
-        self.table.status()
+    pub fn see(&self, files_max: usize) -> Seen {
+        self.table.look(|files| inspect::most_behind(files, files_max))
     }
 
     /// Who can tell what each file and lane is doing, also while the reader stops.

@@ -8,9 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::Timestamp;
-
-use super::{Status, known::Stray, order::Order, progress::Progress};
+use super::{known::Stray, order::Order, progress::Progress};
 use crate::record::{Checkpoint, FileId};
 
 /// How far each file was read, by task; shared with the lanes, and with whoever asks how far behind reading is.
@@ -41,19 +39,6 @@ impl Table {
     /// A table without files; a byte on `wake` wakes discovery.
     pub(super) fn new(wake: UnixStream) -> Self {
         Self { files: Mutex::default(), strays: Mutex::default(), orders: Mutex::default(), wake }
-    }
-
-    /// How each task's files stand.
-    pub(super) fn status(&self) -> HashMap<Arc<str>, Status> {
-        let now_ms = Timestamp::now().as_millisecond();
-        let mut all: HashMap<Arc<str>, Status> = HashMap::new();
-        for Shared { task, progress, .. } in lock(&self.files).values() {
-            match all.get_mut(task) {
-                Some(status) => status.add(progress, now_ms),
-                None => all.entry(Arc::clone(task)).or_default().add(progress, now_ms),
-            }
-        }
-        all
     }
 
     pub(super) fn insert(&self, id: FileId, file: Shared) {

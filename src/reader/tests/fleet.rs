@@ -69,7 +69,7 @@ with_both_backends! {
         let hold = bench.budget.take(bench.budget.bytes_max()).await;
         append(&dir.join("a.log"), lines("a", 10..2000));
         // It is held open from the moment that it is woken.
-        eventually("it is open", || bench.reader().status()[&Arc::from("t")].unread_bytes > 0).await;
+        eventually("it is open", || bench.reader().see(0).tasks[&Arc::from("t")].unread_bytes > 0).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         fs::remove_file(dir.join("a.log")).expect("deleted");
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -88,9 +88,9 @@ with_both_backends! {
         append(&dir.join("a.log"), lines("a", 0..100));
         append(&dir.join("b.txt"), lines("b", 0..100));
         bench.start("*.log");
-        eventually("the first walk is over", || !bench.reader().status().is_empty()).await;
+        eventually("the first walk is over", || !bench.reader().see(0).tasks.is_empty()).await;
         bench.begin("late", "*.txt");
-        eventually("the second walk is over", || bench.reader().status().len() == 2).await;
+        eventually("the second walk is over", || bench.reader().see(0).tasks.len() == 2).await;
         append(&dir.join("b.txt"), lines("b", 100..110));
         append(&dir.join("new.txt"), lines("n", 0..10));
         bench.read_until(lines("b", 100..110).len() + lines("n", 0..10).len()).await;

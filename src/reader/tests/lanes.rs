@@ -282,7 +282,7 @@ with_both_backends! {
             append(&dir.join(format!("{name}.log")), &one);
         }
         let now = |bench: &Bench| {
-            let status = bench.reader.as_ref().expect("it runs").status();
+            let status = bench.reader.as_ref().expect("it runs").see(0).tasks;
             status.get("t").copied().unwrap_or_default()
         };
         eventually("three are open and one waits", || (now(bench).open, now(bench).waiting) == (3, 1)).await;

@@ -317,7 +317,7 @@ with_both_backends! {
         // A file that was written in the moment in which it was saved is opened to be sure.
         bench.streams.values_mut().for_each(|known| known.updated_ms += 1000);
         bench.start("*");
-        let idle = |bench: &Bench| bench.reader.as_ref().expect("it runs").status().get("t").map(|status| status.idle);
+        let idle = |bench: &Bench| bench.reader.as_ref().expect("it runs").see(0).tasks.get("t").map(|status| status.idle);
         eventually("it is known and idle", || idle(bench) == Some(1)).await;
         assert!(bench.opened.is_empty());
         compress(&dir.join("a.log.1"), &packed);

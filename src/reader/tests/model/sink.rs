@@ -75,7 +75,7 @@ impl Sink {
 
     /// How many bytes there are that the reader has still to read.
     pub(super) fn unread(&self) -> u64 {
-        self.life.iter().flat_map(|life| life.reader.status().into_values()).map(|status| status.unread_bytes).sum()
+        self.life.iter().flat_map(|life| life.reader.see(0).tasks.into_values()).map(|status| status.unread_bytes).sum()
     }
 
     pub(super) fn start(&mut self) {
