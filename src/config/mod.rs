@@ -110,6 +110,8 @@ pub struct Metrics {
     /// Whether `/debug/state` is served, which names files, topics and servers. If it isn't said: only where
     /// `listen` is an address that other hosts don't reach.
     pub debug: Option<bool>,
+    /// Whether `/debug/profile` is served.
+    pub profile: bool,
 }
 
 impl Metrics {
@@ -163,7 +165,7 @@ impl Default for Config {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9717".to_owned(), debug: None }
+        Self { listen: "127.0.0.1:9717".to_owned(), debug: None, profile: false }
     }
 }
 
