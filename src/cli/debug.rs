@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_served_where_no_other_host_reaches_it_and_elsewhere_only_if_that_is_said() {
-        let metrics = |listen: &str, debug| Metrics { listen: listen.to_owned(), debug, profile: false };
+        let metrics = |listen: &str, debug| Metrics { listen: listen.to_owned(), debug, ..Metrics::default() };
         let here = ask(&metrics("127.0.0.1:9717", None), "").await;
         assert!(here.0 == 200 && here.1.contains(r#""in_flight_bytes":100,"#), "{here:?}");
         assert_eq!(ask(&metrics("0.0.0.0:9717", None), "").await.0, 403);
