@@ -31,6 +31,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("lz4_flex", &["batcher"]),
     ("memchr", &["splitter", "document"]),
     ("metrics_exporter_prometheus", &["metrics"]),
+    ("pprof", &["host"]),
     ("ratatui", &["top"]),
     ("rdkafka", &["kafka"]),
     ("regex", &["reader"]),

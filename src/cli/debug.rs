@@ -1,25 +1,80 @@
-//! `/debug/state`: what a process is doing now, as JSON.
+//! `/debug/state`: what a process is doing now, as JSON; `/debug/profile`: what it spends its processor time on.
 
 use axum::{
     Json, Router,
     extract::{Query, State as Shared},
-    http::StatusCode,
-    routing::get,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
 };
 use serde::Deserialize;
 
 use crate::{
     config::Metrics,
+    host::profile::{self, Profile, ProfileError},
     inspect::{self, Asker, State, Unanswered},
 };
 
 /// What can be asked of a process that is at work, as far as the configuration allows it.
 pub(super) fn routes(metrics: &Metrics, asker: Asker) -> Router {
-    if metrics.serves_debug() {
-        return Router::new().route("/debug/state", get(state).with_state(asker));
+    let state = if metrics.serves_debug() {
+        get(state).with_state(asker)
+    } else {
+        forbidden("it would tell other hosts of files, topics and indices; set metrics.debug = true to allow it\n")
+    };
+    let profile = if metrics.profile {
+        get(profile)
+    } else {
+        forbidden("taking a profile costs the process time; set metrics.profile = true to allow it\n")
+    };
+    Router::new().route("/debug/state", state).route("/debug/profile", profile)
+}
+
+fn forbidden(hint: &'static str) -> MethodRouter {
+    get(async move || (StatusCode::FORBIDDEN, hint))
+}
+
+/// Which profile is wanted.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    seconds: u64,
+    frequency: u32,
+    format: Format,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Pprof,
+    Svg,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        // Not 100, so that it doesn't beat in time with what is done so many times a second.
+        Self { seconds: 10, frequency: 99, format: Format::Pprof }
     }
-    let hint = "it would tell other hosts of files, topics and indices; set metrics.debug = true to allow it\n";
-    Router::new().route("/debug/state", get(async move || (StatusCode::FORBIDDEN, hint)))
+}
+
+async fn profile(Query(wanted): Query<Wanted>) -> Result<Response, (StatusCode, String)> {
+    let Wanted { seconds, frequency, format } = wanted;
+    let (seconds_max, frequency_max) = (profile::SECONDS_MAX, profile::FREQUENCY_MAX);
+    if !(1..=seconds_max).contains(&seconds) || !(1..=frequency_max).contains(&frequency) {
+        let why = format!("write seconds from 1 to {seconds_max} and a frequency from 1 to {frequency_max}\n");
+        return Err((StatusCode::BAD_REQUEST, why));
+    }
+    let taken = Profile::take(seconds, frequency).await.map_err(|error| {
+        let status = match error {
+            ProfileError::Busy => StatusCode::CONFLICT,
+            ProfileError::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, format!("{error}\n"))
+    })?;
+    Ok(match format {
+        Format::Pprof => ([(header::CONTENT_TYPE, "application/octet-stream")], taken.to_pprof()).into_response(),
+        Format::Svg => ([(header::CONTENT_TYPE, "image/svg+xml")], taken.to_svg()).into_response(),
+    })
 }
 
 /// How much is wanted.

@@ -9,6 +9,7 @@ use super::{arguments::Top, failure::Usage, service};
 use crate::{
     config::Config,
     etcd::Etcd,
+    host,
     top::{self, Form, Settings, View, Who},
 };
 
@@ -21,7 +22,8 @@ pub(super) fn run(config: &Config, asked: &Top) -> anyhow::Result<()> {
         Usage(format!("--interval {} is too short\nhint: write 200ms or more, such as 2s", asked.interval))
     })?;
     let who = if asked.all {
-        Who::All(Etcd::new(&config.etcd)?)
+        let here = config.agent.host.clone().unwrap_or_else(host::name);
+        Who::All { etcd: Etcd::new(&config.etcd)?, here }
     } else {
         let url = asked.url.clone().unwrap_or_else(|| reached(&config.metrics.listen));
         Who::One(top::checked(&url).map_err(Usage)?)

@@ -112,6 +112,8 @@ pub struct Metrics {
     pub debug: Option<bool>,
     /// How many files have a metric of their own, `logdrive_file_unread_bytes`: those that are most behind; at most 1000.
     pub files_max: u16,
+    /// Whether `/debug/profile` is served.
+    pub profile: bool,
 }
 
 impl Metrics {
@@ -165,7 +167,7 @@ impl Default for Config {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9717".to_owned(), debug: None, files_max: 20 }
+        Self { listen: "127.0.0.1:9717".to_owned(), debug: None, files_max: 20, profile: false }
     }
 }
 

@@ -4,6 +4,7 @@
 //! is used for.
 
 pub mod heap;
+pub mod profile;
 
 use std::{
     fs, io,

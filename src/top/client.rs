@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     etcd::Etcd,
-    host,
     inspect::State,
     registry::{self, Member, Standing},
 };
@@ -33,7 +32,12 @@ pub enum Who {
     /// The process that serves its metrics here.
     One(String),
     /// All that are registered.
-    All(Etcd),
+    All {
+        /// Where.
+        etcd: Etcd,
+        /// What this host is called there: what serves its own host only is reached if it says that it is on this one.
+        here: String,
+    },
 }
 
 /// Asks those who are watched.
@@ -56,9 +60,9 @@ impl Asking {
                 }
                 None
             }
-            Who::All(etcd) => match registry::members(etcd).await {
+            Who::All { etcd, here } => match registry::members(etcd).await {
                 Ok(members) => {
-                    meet(&mut processes, members);
+                    meet(&mut processes, members, here);
                     None
                 }
                 Err(error) => Some(error.to_string()),
@@ -122,10 +126,9 @@ fn why(url: &str, error: &reqwest::Error) -> String {
 }
 
 /// Takes over who is there now, keeping what is known of those who were there before.
-fn meet(processes: &mut Vec<Process>, members: Vec<Member>) {
-    let here = host::name();
+fn meet(processes: &mut Vec<Process>, members: Vec<Member>, here: &str) {
     for member in members {
-        let url = url(&member, &here);
+        let url = url(&member, here);
         let name = name(&member);
         let id = |member: &Member| (member.registration.role, member.registration.id.clone());
         let known = processes.iter_mut().find(|process| process.member.as_ref().map(id) == Some(id(&member)));
@@ -219,9 +222,9 @@ mod tests {
     #[test]
     fn those_who_were_met_before_stay_themselves_and_two_on_a_host_are_told_apart() {
         let mut processes: Vec<Process> = Vec::new();
-        meet(&mut processes, vec![member("a", "web-1", "0.0.0.0:1")]);
+        meet(&mut processes, vec![member("a", "web-1", "0.0.0.0:1")], "web-9");
         processes[0].trouble = Some("was seen".to_owned());
-        meet(&mut processes, vec![member("b", "web-1", "0.0.0.0:2"), member("a", "web-1", "0.0.0.0:1")]);
+        meet(&mut processes, vec![member("b", "web-1", "0.0.0.0:2"), member("a", "web-1", "0.0.0.0:1")], "web-9");
         let names: Vec<_> =
             processes.iter().map(|process| (process.name.as_str(), process.trouble.is_some())).collect();
         assert_eq!(names, [("web-1:1", true), ("web-1:2", false)]);

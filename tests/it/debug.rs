@@ -80,3 +80,30 @@ async fn a_transfer_tells_of_its_partitions_and_that_all_is_committed() {
     assert_eq!(state["indexing"]["requests"].as_array().map(Vec::len), Some(0), "{state}");
     transfer.stop_well().await;
 }
+
+#[tokio::test]
+async fn a_profile_of_an_agent_at_work_names_its_own_functions_and_every_line_still_comes() {
+    let mut site = Site::new("debug-profile").await;
+    site.set("metrics.profile", true);
+    let files = corpus::files(&site.logs(), 9, 3, 60_000);
+    let mut agent = site.agent();
+    agent.ready().await;
+    let profile = async {
+        let (status, svg) = agent.get("/debug/profile?seconds=4&frequency=999&format=svg").await;
+        assert_eq!(status, 200, "{svg}");
+        svg
+    };
+    let write = async {
+        corpus::write(&files, corpus::Pace::over(Duration::from_secs(3), &files)).await;
+        agent.get("/debug/profile?seconds=1").await.0
+    };
+    let (svg, second) = tokio::join!(profile, write);
+    assert_eq!(second, 409, "one at a time");
+    assert!(svg.contains("logdrive::") && svg.contains("<title>lane-"), "{svg}");
+    until("all lines are acknowledged", Duration::from_secs(60), async || {
+        agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(&files) as f64
+    })
+    .await;
+    assert_eq!(agent.get("/debug/profile?seconds=61").await.0, 400);
+    agent.stop_well().await;
+}

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::rig::{Program, Site, until};
+use crate::rig::{Program, Site, etcd::EtcdServer, until};
 
 /// Runs top on a process for two rounds; what it printed.
 fn top(site: &Site, program: &Program, options: &[&str]) -> String {
@@ -65,6 +65,32 @@ async fn tasks_with_their_rates_files_and_documents_are_shown_in_tables_as_json_
     on_a_terminal(&site, &agent, &name).await;
     writing.abort();
     agent.stop_well().await;
+    transfer.stop_well().await;
+}
+
+#[tokio::test]
+async fn all_that_are_registered_are_shown_with_what_they_are_behind_and_one_that_is_killed_stays() {
+    let etcd = EtcdServer::start("top", &[]);
+    let mut site = Site::new("top-all").await;
+    site.set("etcd.endpoints", vec![etcd.endpoint.clone()]);
+    site.set("etcd.lease", "5s");
+    let (mut agent, mut transfer) = (site.agent(), site.transfer());
+    agent.ready().await;
+    transfer.ready().await;
+    let processes = || {
+        let options = ["--all", "--json", "--count", "1", "--interval", "300ms"];
+        let output = site.command("top").args(options).stdin(Stdio::null()).output().expect("the program was built");
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        said["processes"].as_array().cloned().unwrap_or_default()
+    };
+    let has = |role: &str, field: &str, met: fn(&Value) -> bool| {
+        processes().iter().any(|process| process["role"] == role && met(&process[field]))
+    };
+    until("the agent's metrics", Duration::from_secs(30), async || has("agent", "memory_bytes", Value::is_f64)).await;
+    until("the transfer's lag", Duration::from_secs(30), async || has("transfer", "lag_records", Value::is_f64)).await;
+    agent.kill();
+    until("it is silent", Duration::from_secs(30), async || has("agent", "state", |state| *state == "silent")).await;
+    assert!(has("transfer", "state", |state| *state == "running"), "{:?}", processes());
     transfer.stop_well().await;
 }
 
