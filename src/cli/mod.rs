@@ -56,7 +56,9 @@ pub fn main() -> ExitCode {
         _ => (),
     }
     logging::install(&arguments);
-    match run(&arguments) {
+    let ended = run(&arguments);
+    logging::finish();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&error, arguments.log_format),
     }
@@ -75,8 +77,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::Agent => agent::run(&config),
         Command::Transfer => {
             config.for_transfer()?;
-            let tables =
-                &["data_dir", "document", "elasticsearch", "etcd", "kafka", "metrics", "transfer", "worker_threads"];
+            let tables = &[
+                "data_dir",
+                "document",
+                "elasticsearch",
+                "etcd",
+                "host",
+                "kafka",
+                "metrics",
+                "transfer",
+                "worker_threads",
+            ];
             let uses = Uses { tables, tasks: Tasks::Unused };
             service::run(&config, uses, async |stop, health| {
                 let run = transfer::run(&config, stop, &health);

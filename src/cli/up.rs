@@ -20,7 +20,7 @@ pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
     }
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
     let tasks = if patterns.is_empty() { Tasks::Fixed } else { Tasks::Unused };
-    let tables = &["agent", "data_dir", "document", "embedded", "metrics", "web", "worker_threads"];
+    let tables = &["agent", "data_dir", "document", "embedded", "host", "metrics", "web", "worker_threads"];
     service::run(config, Uses { tables, tasks }, async |stop, health| {
         let listener = serve::open(&config.web.listen, "web.listen").await?;
         let address = listener.local_addr().context("can't tell the page's address")?;

@@ -10,7 +10,7 @@ mod process;
 use std::time::Duration;
 
 pub use ::metrics::{Counter, Gauge, Histogram};
-pub use health::{Health, Part, State};
+pub use health::{DRAINING, Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// What a metric measures.

@@ -17,6 +17,7 @@ mod etcd_tasks; // tasks for one host and for many, live, from etcd; who is ther
 mod files; // files that rotate, shrink, vanish and come back
 mod fleet; // many agents on one etcd
 mod foreign; // records of rsyslog, kcat and other agents
+mod host; // the machine's figures, beside the real node_exporter
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
 mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
