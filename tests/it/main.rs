@@ -31,6 +31,7 @@ mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
 mod labels; // what a task says of all its lines
 mod local; // `logdrive up`: no Kafka, its API and its page
+mod logs; // the log that the program writes of itself
 mod messages; // messages of several lines, in their charsets and out of their containers
 mod operations; // check, metrics, health
 mod outage; // the same with Kafka away, at the start and in between

@@ -65,7 +65,7 @@ static PRESSURE: [(&str, &str, Series); 6] = [
     ),
 ];
 
-const MICROSECONDS: f64 = 1e-6;
+const MICROSECONDS_A_SECOND: f64 = 1e6;
 
 /// What is here.
 pub(super) fn all() -> impl Iterator<Item = &'static Series> {
@@ -83,7 +83,7 @@ pub(super) fn put(files: &Files, page: &mut Page) -> anyhow::Result<()> {
         let line = text.lines().find_map(|text| text.strip_prefix(line));
         let total = line.and_then(|line| line.split_ascii_whitespace().find_map(|word| word.strip_prefix("total=")));
         let total = total.and_then(number).with_context(|| format!("/proc/pressure/{resource} reads otherwise now"))?;
-        page.put(series, &[], total * MICROSECONDS);
+        page.put(series, &[], total / MICROSECONDS_A_SECOND);
     }
     Ok(())
 }

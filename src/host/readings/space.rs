@@ -70,7 +70,7 @@ impl Asker {
     /// should stand before those who are not.
     pub(super) fn all(&self, mount_points: &[PathBuf]) -> Vec<Option<Space>> {
         let mut answers = vec![None; mount_points.len()];
-        let stuck = self.under_way.lock().clone();
+        let stuck: BTreeSet<PathBuf> = self.under_way.lock().iter().cloned().collect();
         let asked = (0..).zip(mount_points).filter(|(_, path)| !stuck.contains(*path));
         let mut rest: Vec<(usize, PathBuf)> = asked.map(|(number, path)| (number, path.clone())).collect();
         let until = Instant::now() + self.limit * STUCK_IN_A_ROUND_MAX;
@@ -87,8 +87,10 @@ impl Asker {
 
     /// Asks one after the other until one does not answer; how many did.
     fn some(&self, asked: &[(usize, PathBuf)], answers: &mut [Option<Space>]) -> usize {
+        let Some((_, first)) = asked.first() else { return 0 };
         // Without room for an answer that nobody waits for, a thread that was left behind ends with its first one.
         let (tells, told) = sync_channel(0);
+        self.under_way.begin(first);
         let questions = Questions {
             ask: Arc::clone(&self.ask),
             under_way: self.under_way.clone(),
@@ -98,6 +100,7 @@ impl Asker {
         if let Err(error) =
             thread::Builder::new().name("statfs".to_owned()).stack_size(STACK_BYTES).spawn(move || questions.put())
         {
+            self.under_way.end(first);
             warn!(%error, "no thread can be started to ask file systems for their space");
             return asked.len();
         }
@@ -121,25 +124,40 @@ struct Questions {
 }
 
 impl Questions {
+    /// The first of them is under way already.
     fn put(self) {
-        for path in self.paths {
-            self.under_way.lock().insert(path.clone());
-            let answer = (self.ask)(&path);
-            self.under_way.lock().remove(&path);
+        for (number, path) in self.paths.iter().enumerate() {
+            let answer = (self.ask)(path);
+            // The next one is under way before this one has ended: so there are never fewer than threads.
+            let next = self.paths.get(number + 1);
+            next.inspect(|next| self.under_way.begin(next));
+            self.under_way.end(path);
             if self.tells.send(answer).is_err() {
+                next.inspect(|next| self.under_way.end(next));
                 return;
             }
         }
     }
 }
 
-/// The mount points that were asked, and have not answered.
+/// The mount points that were asked, and have not answered: one for each thread, so that one may be there twice.
 #[derive(Clone, Default)]
-struct UnderWay(Arc<Mutex<BTreeSet<PathBuf>>>);
+struct UnderWay(Arc<Mutex<Vec<PathBuf>>>);
 
 impl UnderWay {
-    /// The set is whole between any two statements.
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+    fn begin(&self, path: &Path) {
+        self.lock().push(path.to_owned());
+    }
+
+    fn end(&self, path: &Path) {
+        let mut paths = self.lock();
+        if let Some(at) = paths.iter().position(|one| one == path) {
+            paths.swap_remove(at);
+        }
+    }
+
+    /// The list is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, Vec<PathBuf>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -216,8 +234,10 @@ mod tests {
         let names: Vec<PathBuf> = (0..100).map(|number| PathBuf::from(format!("/hung/{number}"))).collect();
         for _ in 0..30 {
             assert!(asker.all(&names).iter().all(Option::is_none));
+            assert!(gate.asked.load(Ordering::SeqCst) <= STUCK_MAX);
         }
-        assert_eq!(gate.asked.load(Ordering::SeqCst), STUCK_MAX);
+        // The last of them may just have been started.
+        while gate.asked.load(Ordering::SeqCst) < STUCK_MAX {}
         gate.open();
         while gate.let_go.load(Ordering::SeqCst) < STUCK_MAX {}
     }
