@@ -5,7 +5,7 @@ use std::{fmt::Write as _, hint::black_box, path::PathBuf, sync::Arc, time::Inst
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use logdrive::{
     batcher::{Batcher, Sender, Settings, frame},
-    record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream},
+    record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream, Tally},
 };
 
 const BLOCK_BYTES: usize = 256 << 10;
@@ -61,6 +61,7 @@ fn blocks(text: &[u8]) -> Vec<Block> {
         labels: Labels::default(),
         form: Form::default(),
     });
+    let tally = Arc::new(Tally::default());
     let (mut blocks, mut at) = (Vec::new(), 0);
     while at < text.len() {
         let room = &text[at..text.len().min(at + BLOCK_BYTES)];
@@ -73,6 +74,7 @@ fn blocks(text: &[u8]) -> Vec<Block> {
             part: Part::Whole,
             messages: Messages::default(),
             read_at: jiff::Timestamp::UNIX_EPOCH,
+            held: tally.read(lines_of(piece), piece.len() as u64),
             permit: Permit::none(),
         });
         at += piece.len();

@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use logdrive::{
     batcher::{Batch, Batcher, Sender, Settings as Batching},
     checkpoint::Keeper,
-    reader::{Event, Io, Reader, Settings, Task},
+    reader::{Event, Io, Reader, Settings, Tallies, Task},
     record::Budget,
 };
 use tokio::sync::mpsc;
@@ -35,7 +35,8 @@ async fn travel(dir: &Path, io: Io, bytes: u64) -> (u64, u64) {
     let task = Task::new("bench", paths);
     let (sender, mut events) = mpsc::channel(64);
     let budget = Budget::new(32 << 20);
-    let reader = Reader::start(settings, &[task], Vec::new(), 1, &budget, sender).expect("it starts");
+    let reader =
+        Reader::start(settings, &[task], Vec::new(), 1, &budget, &Tallies::default(), sender).expect("it starts");
     let mut keeper = Keeper::default();
     let mut batcher = Batcher::new(&Batching::default(), Sender { host: "h".into(), machine: "m".into() });
     let (mut read, mut lines) = (0, 0);

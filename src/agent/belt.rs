@@ -19,9 +19,9 @@ use crate::{
     checkpoint::Keeper,
     config::{Agent, Key, Task},
     kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
-    metrics::{self, Counter, list},
-    reader::{Event, Status},
-    record::{Block, Permit, Pieces, Span, Stream, TailMark},
+    metrics::{self, Histogram, list},
+    reader::{Event, Status, Tallies},
+    record::{Block, Outcome, Permit, Pieces, Span, Stream, TailMark, Tally},
 };
 
 /// How often a record is offered again that neither its topic nor the dead-letter topic takes.
@@ -75,14 +75,14 @@ struct Lane {
     key: Option<Key>,
     /// What its records look like, if they are single lines.
     style: Option<Style>,
-    in_flight: u64,
-    acknowledged_bytes: Counter,
-    acknowledged_lines: Counter,
+    tally: Arc<Tally>,
+    latency: Histogram,
 }
 
 /// Everything between the reader and Kafka.
 pub(super) struct Belt {
     pub(super) keeper: Keeper,
+    tallies: Tallies,
     producers: Producers,
     sender: batcher::Sender,
     settings: batcher::Settings,
@@ -106,10 +106,12 @@ impl Belt {
         host: String,
         machine: String,
         producers: Producers,
+        tallies: Tallies,
         kafka: kafka::Settings,
     ) -> anyhow::Result<Self> {
         let mut belt = Self {
             keeper: Keeper::default(),
+            tallies,
             producers,
             letters: Letters::new(agent.dead_letter_topic.as_str().into(), host.clone(), kafka),
             sender: batcher::Sender { host: host.into(), machine: machine.into() },
@@ -136,7 +138,8 @@ impl Belt {
         if task.style().is_some() {
             self.producers.see_to_lines()?;
         }
-        self.tasks.insert(Arc::clone(&task.name), Lane::of(task, topic, key));
+        let tally = self.tallies.of(&task.name);
+        self.tasks.insert(Arc::clone(&task.name), Lane::of(task, topic, key, tally));
         Ok(())
     }
 
@@ -144,6 +147,7 @@ impl Belt {
     pub(super) fn end(&mut self, task: &str) {
         if self.tasks.remove(task).is_some() {
             Status::default().report(task, 0);
+            self.tallies.forget(task);
             self.gatherers.retain(|bin, _| bin.task.as_ref().is_none_or(|of| **of != *task));
         }
     }
@@ -162,7 +166,7 @@ impl Belt {
 
     /// How many bytes of a task's text came and are not safe.
     pub(super) fn in_flight(&self, task: &str) -> u64 {
-        self.tasks.get(task).map_or(0, |lane| lane.in_flight)
+        self.tasks.get(task).map_or(0, |lane| lane.tally.account().in_flight.bytes)
     }
 
     /// Why nothing that was sent was acknowledged for at least `limit`, or why something is refused again and again, if
@@ -217,9 +221,6 @@ impl Belt {
                     error!(path = %block.origin.path.display(), error = %error, "a block does not fit its stream");
                     metrics::counter(&list::ERRORS, &["agent", "ledger"]).increment(1);
                 }
-                if let Some(lane) = self.tasks.get_mut(&block.origin.task) {
-                    lane.in_flight += block.text.len() as u64;
-                }
                 self.push(block);
             }
         }
@@ -236,7 +237,10 @@ impl Belt {
 
     fn push(&mut self, block: Block) {
         let task = Arc::clone(&block.origin.task);
-        let Some(lane) = self.tasks.get(&task) else { return };
+        let Some(lane) = self.tasks.get(&task) else {
+            // It isn't settled either, and so it is read again.
+            return block.held.end(Outcome::GivenUp);
+        };
         let (topic, style, stream) = (Arc::clone(&lane.topic), lane.style, block.origin.stream);
         let key = lane.key.as_ref().map(|key| key.of(stream.file));
         let Some(partition) = self.routes.partition(&topic, stream, key.as_deref()) else {
@@ -287,7 +291,7 @@ impl Belt {
         for (bin, batch) in std::mem::take(&mut self.sealed) {
             let mut outgoing = batch.outgoing(&bin.topic, bin.partition);
             outgoing.key = bin.key.as_ref().map(|key| key.to_vec());
-            metrics::counter(&list::BATCH_TEXT_BYTES, &[&bin.topic]).increment(outgoing.ticket.text_bytes());
+            metrics::histogram(&list::BATCH_SIZE_BYTES, &[&bin.topic]).record(outgoing.ticket.text_bytes() as f64);
             self.send(outgoing).await;
         }
     }
@@ -315,23 +319,18 @@ impl Belt {
     }
 
     pub(super) fn acknowledged(&mut self, ticket: Ticket) {
-        for Share { task, lines, text_bytes } in &ticket.shares {
-            if let Some(lane) = self.tasks.get_mut(task) {
-                lane.acknowledged_bytes.increment(*text_bytes);
-                lane.acknowledged_lines.increment(*lines);
+        for Share { task, held } in &ticket.shares {
+            if let Some(lane) = self.tasks.get(task) {
+                lane.latency.record(held.age());
             }
         }
-        self.settle(ticket);
+        self.settle(ticket, Outcome::Acknowledged);
     }
 
     /// Nothing more is to be done for what the ticket stands for.
-    pub(super) fn settle(&mut self, ticket: Ticket) {
+    pub(super) fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
         let Ticket { account, shares, permit, .. } = ticket;
-        for Share { task, text_bytes, .. } in shares {
-            if let Some(lane) = self.tasks.get_mut(&task) {
-                lane.in_flight = lane.in_flight.saturating_sub(text_bytes);
-            }
-        }
+        shares.into_iter().for_each(|share| share.held.end(outcome));
         drop(permit);
         let Some(account) = Arc::into_inner(account) else { return };
         for span in account.spans {
@@ -356,7 +355,6 @@ impl Belt {
                     // Parts of a line that was one until now count as those that the reader makes.
                     let parts = halves.iter().map(Batch::lines).sum::<u64>().saturating_sub(lines);
                     if let (1.., Some(Share { task, .. })) = (parts, halves[0].shares.first()) {
-                        metrics::counter(&list::READ_LINES, &[task]).increment(parts);
                         metrics::counter(&list::CUT_LINES, &[task, "too_large"]).increment(2);
                     }
                     for half in *halves {
@@ -387,27 +385,32 @@ impl Belt {
     /// and is not safe.
     pub(super) fn report(&self, status: &HashMap<Arc<str>, Status>) {
         for (task, lane) in &self.tasks {
-            status.get(task).copied().unwrap_or_default().report(task, lane.in_flight);
+            let in_flight = lane.tally.account().in_flight.bytes;
+            status.get(task).copied().unwrap_or_default().report(task, in_flight);
         }
+    }
+
+    /// Sets the metrics of what was read and what became of it.
+    pub(super) fn tell_accounts(&self) {
+        self.tallies.tell();
     }
 }
 
 impl Ticket {
     /// How many bytes of text the record holds, before compression.
     fn text_bytes(&self) -> u64 {
-        self.shares.iter().map(|share| share.text_bytes).sum()
+        self.shares.iter().map(|share| share.held.amount().bytes).sum()
     }
 }
 
 impl Lane {
-    fn of(task: &Task, topic: Arc<str>, key: Option<Key>) -> Self {
+    fn of(task: &Task, topic: Arc<str>, key: Option<Key>, tally: Arc<Tally>) -> Self {
         Self {
             topic,
             key,
             style: task.style(),
-            in_flight: 0,
-            acknowledged_bytes: metrics::counter(&list::ACKNOWLEDGED_BYTES, &[&task.name]),
-            acknowledged_lines: metrics::counter(&list::ACKNOWLEDGED_LINES, &[&task.name]),
+            tally,
+            latency: metrics::histogram(&list::ACKNOWLEDGE_LATENCY_SECONDS, &[&task.name]),
         }
     }
 }

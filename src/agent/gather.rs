@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::belt::{Account, Ticket, outgoing};
 use crate::{
     batcher::{
-        self, Batch, Batcher, Share,
+        self, Batch, Batcher,
         lines::{LineBatch, LineBatcher, Style},
     },
     kafka::Outgoing,
@@ -74,9 +74,8 @@ impl Gathered {
                 let account = Arc::new(Account { spans });
                 outgoing(topic, Some(partition), packed, Ticket { account, shares, permit, trial: None })
             }
-            Self::Lines(LineBatch { buffer, pieces, spans, task, lines, text_bytes, permit }) => {
+            Self::Lines(LineBatch { buffer, pieces, spans, share, permit }) => {
                 let account = Arc::new(Account { spans });
-                let shares = vec![Share { task, lines, text_bytes }];
                 Outgoing {
                     topic: Arc::clone(topic),
                     partition: Some(partition),
@@ -84,7 +83,7 @@ impl Gathered {
                     value: buffer,
                     headers: Vec::new(),
                     pieces,
-                    ticket: Ticket { account, shares, permit, trial: None },
+                    ticket: Ticket { account, shares: vec![share], permit, trial: None },
                 }
             }
         }

@@ -12,11 +12,11 @@ use tracing::{debug, error};
 
 use super::belt::{Belt, Ticket};
 use crate::{
-    batcher::{Share, frame},
+    batcher::frame,
     kafka::{self, Failed, Outgoing},
     letter::{Refusal, Stood},
     metrics::{self, list},
-    record::Pieces,
+    record::{Outcome, Pieces},
 };
 
 /// How often the log names a dead letter; there may be as many as there are lines.
@@ -78,10 +78,7 @@ impl Belt {
     pub(super) fn buried(&mut self, ticket: Ticket, refused: &Refused) {
         self.letters.tell(refused);
         metrics::counter(&list::DEAD_LETTERS, &[refused.kind]).increment(1);
-        for Share { task, lines, .. } in &ticket.shares {
-            metrics::counter(&list::DEAD_LETTERED_LINES, &[task]).increment(*lines);
-        }
-        self.settle(ticket);
+        self.settle(ticket, Outcome::DeadLettered);
     }
 
     /// The dead-letter topic refuses a letter, too: what it is about stays under way, and is offered to both again.

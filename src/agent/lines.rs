@@ -43,9 +43,8 @@ impl Belt {
             match halves {
                 Some(Halves { buffer, pieces }) => {
                     // Parts of a line that was one until now count as those that the reader makes.
-                    metrics::counter(&list::READ_LINES, &[&task]).increment(1);
+                    share.shares[0].held.cut_one();
                     metrics::counter(&list::CUT_LINES, &[&task, "too_large"]).increment(2);
-                    share.shares[0].lines += 1;
                     warn!(
                         topic = %record.topic, task = %task, file = %place.path.display(), offset = place.offset,
                         "a line is too large for kafka and is sent in parts"
@@ -91,10 +90,8 @@ impl Ticket {
             Value::Json => 1,
         };
         let whole = &mut self.shares[0];
-        let (lines, text_bytes) = (lines.min(whole.lines), (value.len() as u64).min(whole.text_bytes));
-        whole.lines -= lines;
-        whole.text_bytes -= text_bytes;
-        let shares = vec![Share { task: Arc::clone(&whole.task), lines, text_bytes }];
+        let held = whole.held.split(lines, value.len() as u64);
+        let shares = vec![Share { task: Arc::clone(&whole.task), held }];
         let permit = self.permit.split(value.len());
         Ticket { account: Arc::clone(&self.account), shares, permit, trial: None }
     }

@@ -43,7 +43,7 @@ use crate::{
     host,
     kafka::Delivered,
     metrics::{self, Health, list},
-    reader::{self, Event, Reader},
+    reader::{self, Event, Reader, Tallies},
     record::Budget,
 };
 
@@ -87,10 +87,11 @@ pub async fn run(
     let seed = reader::seed(&machine, store.epoch());
     let (events, blocks) = mpsc::channel(EVENTS_MAX);
     info!(tasks = tasks.len(), known = known.len(), kafka = %config.kafka.bootstrap_servers, "collecting");
-    let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, events)?;
+    let tallies = Tallies::default();
+    let reader = Reader::start(config.agent.reader(), &tasks, known, seed, &budget, &tallies, events)?;
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
     let producers = Producers::new(&config.kafka, config.agent.batch.age_max, receipts)?;
-    let belt = Belt::new(&config.agent, host_name, machine, producers, config.kafka.clone())?;
+    let belt = Belt::new(&config.agent, host_name, machine, producers, tallies, config.kafka.clone())?;
     let wires = Wires {
         reader,
         fleet: Fleet::new(&config.agent, first, control),
@@ -210,6 +211,7 @@ impl Wires {
 
     fn tick(&mut self, belt: &mut Belt) {
         self.saving.tick(&mut belt.keeper);
+        belt.tell_accounts();
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() >= REPORT_EVERY {
@@ -245,6 +247,7 @@ impl Wires {
             }
         };
         let in_time = timeout(limit, finish).await.is_ok();
+        belt.tell_accounts();
         let saved = self.saving.end(&mut belt.keeper).await;
         if in_time {
             stopping.await?;

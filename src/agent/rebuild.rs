@@ -291,7 +291,7 @@ mod tests {
             lines::{LineBatch, LineBatcher, Style, Value},
         },
         kafka::Past,
-        record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream, TailMark},
+        record::{Block, FileId, Form, Labels, Messages, Origin, Part, Permit, Stream, TailMark, Tally},
     };
 
     fn stream(file: u128) -> Stream {
@@ -358,6 +358,7 @@ mod tests {
             labels: Labels::default(),
             form: Form::default(),
         };
+        let tally = Arc::new(Tally::default());
         let block = |offset, text: &str| Block {
             origin: Arc::new(origin.clone()),
             offset,
@@ -366,6 +367,7 @@ mod tests {
             part: Part::Whole,
             messages: Messages::default(),
             read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
+            held: tally.read(text.lines().count() as u64, text.len() as u64),
             permit: Permit::none(),
         };
         let pasts = |value, offset, text: &str| -> Vec<Past> {

@@ -14,7 +14,7 @@ use super::{
     meta,
 };
 use crate::{
-    record::{Block, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
+    record::{Block, Held, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
     splitter,
 };
 
@@ -75,14 +75,12 @@ pub struct Batch {
 }
 
 /// What a task has in a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Share {
     /// The task that collected the text.
     pub task: Arc<str>,
-    /// How many lines; a part of a cut line counts as one.
-    pub lines: u64,
-    /// How many bytes of text, before compression.
-    pub text_bytes: u64,
+    /// Its lines, for which somebody has to answer.
+    pub held: Held,
 }
 
 /// Gathers the blocks of one topic, partition and key, whichever tasks they are of.
@@ -146,8 +144,8 @@ impl Batcher {
                 false => messages.divide(lines),
             };
             messages = behind;
-            let permit = block.permit.split(bytes);
-            self.add(&block, Piece { at, bytes, lines, messages: taken }, permit, now);
+            let (permit, held) = (block.permit.split(bytes), block.held.split(lines.into(), bytes as u64));
+            self.add(&block, Piece { at, bytes, lines, messages: taken }, (permit, held), now);
             at += bytes;
         }
         full
@@ -203,8 +201,8 @@ impl Batcher {
     }
 
     /// Adds a piece of `block` to the batch that is being gathered.
-    fn add(&mut self, block: &Block, piece: Piece, permit: Permit, now: Instant) {
-        let Piece { at, bytes, lines, .. } = piece;
+    fn add(&mut self, block: &Block, piece: Piece, (permit, held): (Permit, Held), now: Instant) {
+        let Piece { at, bytes, .. } = piece;
         let text = &block.text[at..at + bytes];
         let spare = &mut self.spare;
         let open = self.open.get_or_insert_with(|| Open {
@@ -219,7 +217,7 @@ impl Batcher {
             table_bytes: 0,
             permit: Permit::none(),
         });
-        let task = open.add_share(block, lines, bytes);
+        let task = open.add_share(block, held);
         open.encoder.write(text);
         let offset = block.offset + at as u64;
         open.add_segment(block, offset, task, piece);
@@ -252,13 +250,13 @@ impl Batch {
     /// How many lines the record holds; a part of a cut line counts as one.
     #[must_use]
     pub fn lines(&self) -> u64 {
-        self.shares.iter().map(|share| share.lines).sum()
+        self.shares.iter().map(|share| share.held.amount().lines).sum()
     }
 
     /// How many bytes of text the record holds, before compression.
     #[must_use]
     pub fn text_bytes(&self) -> u64 {
-        self.shares.iter().map(|share| share.text_bytes).sum()
+        self.shares.iter().map(|share| share.held.amount().bytes).sum()
     }
 }
 
@@ -270,18 +268,16 @@ impl Open {
     }
 
     /// Adds to the share of the task of `block`, which is there from now on; which it is.
-    fn add_share(&mut self, block: &Block, lines: u32, bytes: usize) -> usize {
-        let place = self.task(block).unwrap_or_else(|| {
-            let (name, labels) = (Arc::clone(&block.origin.task), block.origin.labels.clone());
-            self.table_bytes += if self.tasks.is_empty() { 0 } else { task_bytes(block) };
-            self.shares.push(Share { task: Arc::clone(&name), lines: 0, text_bytes: 0 });
-            self.tasks.push(Task { name, labels });
-            self.tasks.len() - 1
-        });
-        let share = &mut self.shares[place];
-        share.lines += u64::from(lines);
-        share.text_bytes += bytes as u64;
-        place
+    fn add_share(&mut self, block: &Block, held: Held) -> usize {
+        if let Some(place) = self.task(block) {
+            self.shares[place].held.merge(held);
+            return place;
+        }
+        let (name, labels) = (Arc::clone(&block.origin.task), block.origin.labels.clone());
+        self.table_bytes += if self.tasks.is_empty() { 0 } else { task_bytes(block) };
+        self.shares.push(Share { task: Arc::clone(&name), held });
+        self.tasks.push(Task { name, labels });
+        self.tasks.len() - 1
     }
 
     /// The last segment, if `block`, which is of `task`, continues it from `offset` on.

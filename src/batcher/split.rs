@@ -1,6 +1,6 @@
 //! Two batches from one, for a record that a broker refuses as too large.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     batch::{Batch, Share, add_span},
@@ -34,16 +34,21 @@ pub fn split(batch: Batch) -> Split {
     let mut text = Vec::with_capacity(batch.text_bytes() as usize);
     let meta = frame::decode(|name| batch.packed.header(name), &batch.packed.value, &mut text)
         .expect("the record was packed by this process and is still in its memory");
-    let divided = match middle(&meta, &text) {
+    let middle = middle(&meta, &text);
+    let divided = match middle {
         Some(at) => Some((at, divide(&meta.segments, &text, at as u64))),
         None => cut_line(&meta.segments, &text),
     };
     let Some((at, (first_segments, second_segments))) = divided else { return Split::Line(Box::new(batch)) };
-    let Batch { mut permit, packed, .. } = batch;
+    let Batch { mut permit, packed, mut shares, .. } = batch;
+    if middle.is_none() {
+        // It is a line of one task.
+        shares.iter_mut().for_each(|share| share.held.cut_one());
+    }
     let share = permit.split(packed.value.len() / 2);
     drop(packed);
-    let first = half(&meta, first_segments, &text[..at], share);
-    let second = half(&meta, second_segments, &text[at..], permit);
+    let first = half(&meta, first_segments, &text[..at], (&mut shares, share));
+    let second = half(&meta, second_segments, &text[at..], (&mut shares, permit));
     Split::Halves(Box::new([first, second]))
 }
 
@@ -118,19 +123,26 @@ fn cut_line(segments: &[Segment], text: &[u8]) -> Option<(usize, Halves)> {
     Some((at, (vec![first], vec![Segment { offset, bytes, part: behind, ..segment.clone() }])))
 }
 
-fn half(whole: &Meta, segments: Vec<Segment>, text: &[u8], permit: Permit) -> Batch {
+/// A batch of these segments of the `whole`, whose shares it takes its own from.
+fn half(whole: &Meta, segments: Vec<Segment>, text: &[u8], (all, permit): (&mut [Share], Permit)) -> Batch {
+    let mut sums: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for segment in &segments {
+        let (lines, bytes) = sums.entry(segment.task).or_default();
+        *lines += u64::from(segment.lines);
+        *bytes += segment.bytes;
+    }
+    // In the order of the tasks, as those of the half are.
+    let shares = sums.into_iter().map(|(task, (lines, bytes))| {
+        let whole = &mut all[task as usize];
+        Share { task: Arc::clone(&whole.task), held: whole.held.split(lines, bytes) }
+    });
+    let (shares, mut spans) = (shares.collect(), Vec::new());
     let meta = of_its_tasks(whole, segments);
-    let packed = frame::encode(&meta, text);
-    let none_yet = |task: &frame::Task| Share { task: Arc::clone(&task.name), lines: 0, text_bytes: 0 };
-    let (mut spans, mut shares): (_, Vec<Share>) = (Vec::new(), meta.tasks.iter().map(none_yet).collect());
     for (segment, piece) in meta.segments_of(text) {
         let (start, end) = (segment.offset, segment.offset + segment.bytes);
         add_span(&mut spans, Span { source: segment.stream, start, end, mark: segment.mark(piece) });
-        let share = &mut shares[segment.task as usize];
-        share.lines += u64::from(segment.lines);
-        share.text_bytes += segment.bytes;
     }
-    Batch::new(packed, spans, shares, permit)
+    Batch::new(frame::encode(&meta, text), spans, shares, permit)
 }
 
 /// What `whole` says, of these segments and of those tasks alone that have some.

@@ -1,6 +1,7 @@
 //! Tests of the room as a whole: what goes in comes out, whatever the sizes; what is damaged is refused.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     ffi::OsString,
     io::Write,
@@ -14,11 +15,13 @@ use bytesize::ByteSize;
 use proptest::prelude::*;
 
 use super::{
-    Batch, Batcher, SEGMENTS_MAX, Sender, Settings, Share, Split,
+    Batch, Batcher, SEGMENTS_MAX, Sender, Settings, Split,
     frame::{self, FrameError, META_HEADER, Meta, Packed, Segment, Task, VERSION_HEADER},
     split,
 };
-use crate::record::{Block, Budget, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark};
+use crate::record::{
+    Amount, Block, Budget, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream, TailMark, Tally,
+};
 
 pub(super) fn sender() -> Sender {
     Sender { host: "web-1".into(), machine: "4f6c1".into() }
@@ -26,6 +29,12 @@ pub(super) fn sender() -> Sender {
 
 fn batcher(bytes_max: u64) -> Batcher {
     Batcher::new(&Settings { bytes_max: ByteSize::b(bytes_max), ..Settings::default() }, sender())
+}
+
+/// The tally of a task.
+pub(super) fn tally(task: &str) -> Arc<Tally> {
+    thread_local!(static TALLIES: RefCell<HashMap<String, Arc<Tally>>> = RefCell::default());
+    TALLIES.with_borrow_mut(|tallies| Arc::clone(tallies.entry(task.to_owned()).or_default()))
 }
 
 pub(super) fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
@@ -43,6 +52,7 @@ pub(super) fn block(file: u128, offset: u64, text: &[u8], part: Part) -> Block {
         part,
         messages: Messages::default(),
         read_at,
+        held: tally("app").read(lines.into(), text.len() as u64),
         permit: Permit::none(),
     }
 }
@@ -156,7 +166,7 @@ fn unpack_all(batches: &[Batch]) -> HashMap<u128, Vec<u8>> {
             let own = || meta.segments.iter().filter(|segment| segment.task as usize == place);
             let lines: u64 = own().map(|segment| u64::from(segment.lines)).sum();
             let text_bytes = own().map(|segment| segment.bytes).sum();
-            assert_eq!(*share, Share { task: Arc::clone(&task.name), lines, text_bytes });
+            assert_eq!((&share.task, share.held.amount()), (&task.name, Amount { lines, bytes: text_bytes }));
             assert!(lines > 0, "a task is there only if it has something in it");
         }
         assert_eq!(batch.shares.len(), meta.tasks.len());
@@ -463,6 +473,7 @@ fn a_batch_is_sealed_by_age_and_by_the_number_of_its_segments() {
 fn block_of(task: u128, labels: Labels) -> Block {
     let mut block = block(task, 0, b"a line\n", Part::Whole);
     block.origin = Arc::new(Origin { task: task.to_string().into(), labels, ..Origin::clone(&block.origin) });
+    block.held = tally(&task.to_string()).read(1, block.text.len() as u64);
     block
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     checkpoint::{Keeper, Saver},
     metrics::{self, Counter, Gauge, Histogram, Part, list},
     reader::Event,
-    record::Stream,
+    record::{Outcome, Stream},
 };
 
 /// How often changes that no commit brings, such as new names of files, are saved.
@@ -32,9 +32,6 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// How long to wait after the first failure of a row, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
-/// Bytes that were taken and are not committed, by task.
-pub(super) type InFlight = Arc<Mutex<HashMap<Arc<str>, u64>>>;
 
 /// When to commit.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +50,6 @@ pub(super) struct Indexing {
     pace: Pace,
     store: Part,
     checkpoints: Part,
-    in_flight: InFlight,
     /// When the oldest line that waits was taken.
     since: Option<Instant>,
     /// Whether a stream was opened, or a cut made, that has to be saved before the next commit.
@@ -65,6 +61,8 @@ pub(super) struct Indexing {
 
 struct Gauges {
     commit_seconds: Histogram,
+    /// By task; the tasks don't change.
+    latencies: HashMap<Arc<str>, Histogram>,
     backoff: Gauge,
     bytes: Gauge,
     expired: Counter,
@@ -79,7 +77,6 @@ impl Indexing {
         (intake, saver): (Intake, Saver),
         pace: Pace,
         (store, checkpoints): (Part, Part),
-        in_flight: InFlight,
         give_up: CancellationToken,
     ) -> Self {
         store.ok();
@@ -91,12 +88,12 @@ impl Indexing {
             pace,
             store,
             checkpoints,
-            in_flight,
             since: None,
             is_told: false,
             expired: Instant::now(),
             give_up,
             gauges: Gauges {
+                latencies: HashMap::new(),
                 commit_seconds: metrics::histogram(&list::BULK_SECONDS, &[]),
                 backoff: metrics::gauge(&list::BACKOFF_SECONDS, &[]),
                 bytes: metrics::gauge(&list::STORE_BYTES, &[]),
@@ -171,7 +168,6 @@ impl Indexing {
             // A defect: its bytes are read again at the next start, because no checkpoint passes them.
             self.misfit(block.origin.stream, &error);
         }
-        self.note(&block.origin.task, block.text.len() as i64);
         self.since.get_or_insert_with(Instant::now);
         let taken = self.intake.take(block);
         if let Err(error) = taken {
@@ -214,21 +210,22 @@ impl Indexing {
         self.gauges.commit_seconds.record(begun.elapsed());
         self.since = None;
         for receipt in receipts {
-            self.settle(&receipt);
+            self.settle(receipt);
         }
         // Documents are safe already, so a checkpoint that can't be saved now holds nothing up.
         let _ = self.save().await;
         Ok(())
     }
 
-    fn settle(&mut self, receipt: &Receipt) {
-        let bytes = receipt.span.end - receipt.span.start;
-        if let Err(error) = self.keeper.settle(&receipt.span) {
-            self.misfit(receipt.span.source, &error);
+    fn settle(&mut self, receipt: Receipt) {
+        let Receipt { span, task, held } = receipt;
+        if let Err(error) = self.keeper.settle(&span) {
+            self.misfit(span.source, &error);
         }
-        self.note(&receipt.task, -(bytes as i64));
-        metrics::counter(&list::ACKNOWLEDGED_BYTES, &[&receipt.task]).increment(bytes);
-        metrics::counter(&list::ACKNOWLEDGED_LINES, &[&receipt.task]).increment(receipt.lines.into());
+        let latency = self.gauges.latencies.entry(task);
+        let of_task = |task: &Arc<str>| metrics::histogram(&list::ACKNOWLEDGE_LATENCY_SECONDS, &[task]);
+        latency.or_insert_with_key(of_task).record(held.age());
+        held.end(Outcome::Acknowledged);
     }
 
     /// Saves the checkpoints that are due.
@@ -275,12 +272,6 @@ impl Indexing {
             Err(error) => warn!(error = %error, "can't look after the size of the store"),
         }
         Ok(())
-    }
-
-    fn note(&self, task: &Arc<str>, bytes: i64) {
-        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = in_flight.entry(Arc::clone(task)).or_default();
-        *sum = sum.saturating_add_signed(bytes);
     }
 
     #[cold]

@@ -14,7 +14,7 @@ use crate::{
     document::{Builder, Passage, Source},
     embedded::{self, Expired, WriteError, Writer},
     metrics::{self, Counter, list},
-    record::{Block, Checkpoint, Span, Stream, TailMark},
+    record::{Block, Checkpoint, Held, Span, Stream, TailMark},
 };
 
 /// What a block becomes when it is committed.
@@ -24,8 +24,8 @@ pub(super) struct Receipt {
     pub span: Span<Stream, TailMark>,
     /// The task that collects the file.
     pub task: Arc<str>,
-    /// Its lines.
-    pub lines: u32,
+    /// Its lines, for which the store answers now.
+    pub held: Held,
 }
 
 /// Everything between the reader and the store.
@@ -123,7 +123,7 @@ impl Intake {
         self.outcomes.skipped.increment(skipped);
         self.pending_bytes = 0;
         let receipt =
-            |block: Block| Receipt { span: block.span(), task: Arc::clone(&block.origin.task), lines: block.lines };
+            |block: Block| Receipt { span: block.span(), task: Arc::clone(&block.origin.task), held: block.held };
         Ok(self.pending.drain(..).map(receipt).collect())
     }
 
@@ -211,7 +211,7 @@ mod tests {
         embedded::{Settings, Writer},
         record::{
             Block, Checkpoint, Container, FileId, Form, Head, Labels, Messages, Origin, Part, Permit, Place, Run,
-            Stream, TailMark,
+            Stream, TailMark, Tally,
         },
         splitter,
         store::{Found, Page, Query, Store},
@@ -242,6 +242,7 @@ mod tests {
             part,
             messages: Messages::default(),
             read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
+            held: Arc::new(Tally::default()).read(1, text.len() as u64),
             permit: Permit::none(),
         }
     }

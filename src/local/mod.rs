@@ -13,12 +13,7 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -30,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::{
-    indexing::{GivenUp, InFlight, Indexing, Pace},
+    indexing::{GivenUp, Indexing, Pace},
     intake::Intake,
 };
 use crate::{
@@ -40,7 +35,7 @@ use crate::{
     embedded::{Embedded, Start, Writer, store_dir},
     host,
     metrics::{self, Health, list},
-    reader::{self, Event, Reader, Task},
+    reader::{self, Event, Reader, Tallies, Task},
     record::{Budget, Checkpoint},
 };
 
@@ -118,19 +113,20 @@ impl Local {
             files = %tasks.iter().flat_map(|task| &task.paths).map(String::as_str).collect::<Vec<_>>().join(" "),
             known = self.known.len(), store = %store_dir(&config.data_dir).display(), "collecting"
         );
-        let reader = Reader::start(config.agent.reader(), &tasks, self.known, seed, &budget, events)?;
+        let tallies = Tallies::default();
+        let reader = Reader::start(config.agent.reader(), &tasks, self.known, seed, &budget, &tallies, events)?;
         let intake = Intake::new(self.writer, Builder::new(&config.document), host_name);
         let pace = Pace {
             age_max: config.embedded.commit_age_max,
             // While one half of the budget is committed, the other half is read.
             bytes_max: config.embedded.commit_bytes_max.as_u64().min(budget_bytes / 2),
         };
-        let (in_flight, give_up) = (InFlight::default(), CancellationToken::new());
+        let give_up = CancellationToken::new();
         let parts = (health.part("store"), health.part("checkpoints"));
         let work = (intake, Saver::new(self.checkpoints));
-        let indexing = Indexing::new(work, pace, parts, Arc::clone(&in_flight), give_up.clone());
+        let indexing = Indexing::new(work, pace, parts, give_up.clone());
         let ended = start(indexing, blocks)?;
-        let wires = Wires { reader, tasks, budget, in_flight, ended, give_up, reported: Instant::now() };
+        let wires = Wires { reader, tasks, budget, tallies, ended, give_up, reported: Instant::now() };
         wires.carry(config.agent.drain_timeout, stop).await
     }
 }
@@ -159,7 +155,7 @@ struct Wires {
     reader: Reader,
     tasks: Vec<Task>,
     budget: Budget,
-    in_flight: InFlight,
+    tallies: Tallies,
     ended: oneshot::Receiver<Result<(), GivenUp>>,
     give_up: CancellationToken,
     reported: Instant,
@@ -198,6 +194,7 @@ impl Wires {
     }
 
     fn report(&mut self) {
+        self.tallies.tell();
         metrics::gauge(&list::IN_FLIGHT_BYTES, &[]).set(self.budget.in_flight() as f64);
         metrics::gauge(&list::IN_FLIGHT_LIMIT_BYTES, &[]).set(self.budget.bytes_max() as f64);
         if self.reported.elapsed() < SUM_EVERY {
@@ -205,9 +202,8 @@ impl Wires {
         }
         self.reported = Instant::now();
         let status = self.reader.status();
-        let in_flight: HashMap<Arc<str>, u64> = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for task in &self.tasks {
-            let in_flight = in_flight.get(&task.name).copied().unwrap_or_default();
+            let in_flight = self.tallies.of(&task.name).account().in_flight.bytes;
             status.get(&task.name).copied().unwrap_or_default().report(&task.name, in_flight);
         }
     }

@@ -4,6 +4,25 @@ use super::Metric;
 
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// For what may wait for an outage to end.
+const SECONDS_LONG: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21_600.0, 86_400.0];
+
+const BYTES: &[f64] = &[
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    131_072.0,
+    262_144.0,
+    524_288.0,
+    1_048_576.0,
+    2_097_152.0,
+    4_194_304.0,
+    8_388_608.0,
+    16_777_216.0,
+];
+
 macro_rules! metrics {
     ($($name:ident = $metric:expr;)*) => {
         $(#[doc = concat!("`", stringify!($name), "`: see its help.")] pub static $name: Metric = $metric;)*
@@ -40,13 +59,19 @@ metrics! {
     SKIPPED_BYTES = Metric::counter("logdrive_skipped_bytes_total", &["task", "reason"], "Bytes of files never seen that were passed over, by the setting that says so: start_at, ignore_older.");
     IO_BACKEND = Metric::gauge("logdrive_io_backend_info", &["backend"], "1 for the I/O backend in use: uring or pread.");
 
+    // The account of a task.
+    ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
+    ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
+    DEAD_LETTERED_LINES = Metric::counter("logdrive_dead_lettered_lines_total", &["task"], "Lines that Kafka refused for good, and that lie in the dead-letter topic instead.");
+    GIVEN_UP_LINES = Metric::counter("logdrive_given_up_lines_total", &["task"], "Lines that were read and let go without having been sent; they are read again.");
+    IN_FLIGHT_LINES = Metric::gauge("logdrive_in_flight_lines", &["task"], "Lines that were read and of which it is not known yet what became of them.");
+    ACKNOWLEDGE_LATENCY_SECONDS = Metric::histogram("logdrive_acknowledge_latency_seconds", &["task"], SECONDS, "From reading the first line of a batch until the sink acknowledged all of it.");
+
     // In flight.
     IN_FLIGHT_BYTES = Metric::gauge("logdrive_in_flight_bytes", &[], "Bytes held by what was read and is not yet safe.");
     IN_FLIGHT_LIMIT_BYTES = Metric::gauge("logdrive_in_flight_limit_bytes", &[], "The limit of logdrive_in_flight_bytes.");
     BUDGET_WAIT_SECONDS = Metric::histogram("logdrive_budget_wait_seconds", &[], SECONDS, "How long reads waited for the budget, each that had to.");
     RATE_WAIT_SECONDS = Metric::histogram("logdrive_rate_wait_seconds", &["task"], SECONDS, "How long reading waited for a rate, each time; without a task, for agent.rate.");
-    ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
-    ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     CHECKPOINT_AGE_SECONDS = Metric::gauge("logdrive_checkpoint_age_seconds", &[], "Time since the last checkpoint was saved or found up to date.");
     CHECKPOINT_COMMITS = Metric::counter("logdrive_checkpoint_commits_total", &["outcome"], "Checkpoint commits by outcome: saved, failed.");
     REBUILD_RECORDS = Metric::counter("logdrive_rebuild_records_total", &["topic"], "Kafka records read to make lost checkpoints good.");
@@ -56,7 +81,7 @@ metrics! {
     // To Kafka.
     SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka, each a packed record or a set of single lines; one sent again counts again.");
     SENT_BYTES = Metric::counter("logdrive_sent_bytes_total", &["topic"], "Bytes of record values handed to Kafka: of packed records compressed, of single lines not yet.");
-    BATCH_TEXT_BYTES = Metric::counter("logdrive_batch_text_bytes_total", &["topic"], "Bytes of text in batches, before compression.");
+    BATCH_SIZE_BYTES = Metric::histogram("logdrive_batch_size_bytes", &["topic"], BYTES, "Text of a batch, before compression.");
     ACKNOWLEDGED_BATCHES = Metric::counter("logdrive_acknowledged_batches_total", &["topic"], "Batches that all in-sync replicas acknowledged.");
     PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.");
     PRODUCE_RETRIES = Metric::counter("logdrive_produce_retries_total", &["topic", "kind"], "Batches that were handed over again after an error, by its kind.");
@@ -73,8 +98,6 @@ metrics! {
     KAFKA_BROKER_RETRIES = Metric::counter("logdrive_kafka_broker_retries_total", &["client", "broker"], "Requests that were sent again to the broker.");
     KAFKA_BROKER_FAULTS = Metric::counter("logdrive_kafka_broker_faults_total", &["client", "broker", "kind"], "Requests and answers that failed, by kind: send, receive, timeout.");
 
-    DEAD_LETTERED_LINES = Metric::counter("logdrive_dead_lettered_lines_total", &["task"], "Lines that Kafka refused for good, and that lie in the dead-letter topic instead.");
-
     // From Kafka.
     CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.");
     CONSUMED_BYTES = Metric::counter("logdrive_consumed_bytes_total", &["topic"], "Bytes of Kafka record values read.");
@@ -87,7 +110,8 @@ metrics! {
     TAGGED_DOCUMENTS = Metric::counter("logdrive_tagged_documents_total", &["tag"], "Documents of lines that something was wrong with, by the tag that they carry.");
     REROUTED_DOCUMENTS = Metric::counter("logdrive_rerouted_documents_total", &["reason"], "Documents whose index name has `other` in the place of a field: no_field, or too_many different values.");
     BULK_SECONDS = Metric::histogram("logdrive_bulk_seconds", &[], SECONDS, "How long a bulk request or a commit took.");
-    BULK_BYTES = Metric::counter("logdrive_bulk_bytes_total", &[], "Bytes of bulk bodies sent, before compression.");
+    BULK_SIZE_BYTES = Metric::histogram("logdrive_bulk_size_bytes", &[], BYTES, "Body of a bulk request, before compression.");
+    END_TO_END_SECONDS = Metric::histogram("logdrive_end_to_end_seconds", &["topic"], SECONDS_LONG, "From the time that a line says of itself until the store has it: the oldest line of each record in a bulk request; what is of the future counts as 0.");
     BULK_RESPONSES = Metric::counter("logdrive_bulk_responses_total", &["code"], "Bulk answers by HTTP status; 0 where there was none.");
     BULK_REQUESTS_LIMIT = Metric::gauge("logdrive_bulk_requests_limit", &[], "How many bulk requests may be under way now: fewer when the servers push back.");
     STOPPED_INDICES = Metric::gauge("logdrive_stopped_indices", &[], "Indices that take no documents now, for a reason of their own.");

@@ -7,7 +7,10 @@ mod health;
 pub mod list;
 mod process;
 
-use std::time::Duration;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 pub use ::metrics::{Counter, Gauge, Histogram};
 pub use health::{DRAINING, Health, Part, State};
@@ -76,6 +79,16 @@ pub fn histogram(metric: &'static Metric, labels: &[&str]) -> Histogram {
     ::metrics::histogram!(metric.name, metric.labels(labels))
 }
 
+/// Held for writing while metrics are set that belong together, and for reading while they are all read.
+static TOGETHER: RwLock<()> = RwLock::new(());
+
+/// Sets metrics that belong together: whoever scrapes sees all of what `set` does, or nothing of it. Not for what is
+/// counted line by line, or anywhere that must not wait.
+pub fn together<T>(set: impl FnOnce() -> T) -> T {
+    let _held = TOGETHER.write().unwrap_or_else(PoisonError::into_inner);
+    set()
+}
+
 /// The process's metrics, as text.
 #[derive(Clone, Debug)]
 pub struct Exposition(PrometheusHandle);
@@ -107,7 +120,10 @@ impl Exposition {
     /// The metrics, and those of the process itself, in Prometheus' text format, version 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = self.0.render();
+        let mut text = {
+            let _held = TOGETHER.read().unwrap_or_else(PoisonError::into_inner);
+            self.0.render()
+        };
         process::render(&mut text);
         text
     }

@@ -8,7 +8,7 @@ use tokio::sync::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Settings, counters::Counters, table::Table, tail::UNPACK_AT_ONCE};
+use super::{Event, Settings, Tallies, counters::Counters, table::Table, tail::UNPACK_AT_ONCE};
 use crate::{
     metrics::{self, Histogram, list},
     record::{Budget, Permit},
@@ -22,6 +22,7 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     pub(super) table: Arc<Table>,
     budget: Budget,
+    tallies: Tallies,
     events: mpsc::Sender<Event>,
     /// What is counted for each task that has, or had, files here.
     tasks: RefCell<HashMap<Arc<str>, Arc<Counters>>>,
@@ -34,6 +35,7 @@ impl Context {
         settings: Settings,
         open_max: usize,
         budget: Budget,
+        tallies: Tallies,
         events: mpsc::Sender<Event>,
         stop: CancellationToken,
         table: Arc<Table>,
@@ -41,7 +43,7 @@ impl Context {
         let tasks = RefCell::default();
         let waited = metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]);
         let unpackers = Arc::new(Semaphore::new(UNPACK_AT_ONCE));
-        Self { settings, open_max: open_max.max(1), stop, table, budget, events, tasks, waited, unpackers }
+        Self { settings, open_max: open_max.max(1), stop, table, budget, tallies, events, tasks, waited, unpackers }
     }
 
     pub(super) fn counters(&self, task: &Arc<str>) -> Arc<Counters> {
@@ -49,7 +51,7 @@ impl Context {
         if let Some(counters) = tasks.get(task) {
             return Arc::clone(counters);
         }
-        Arc::clone(tasks.entry(Arc::clone(task)).or_insert_with(|| Arc::new(Counters::of(task))))
+        Arc::clone(tasks.entry(Arc::clone(task)).or_insert_with(|| Arc::new(Counters::of(task, self.tallies.of(task)))))
     }
 
     /// Forgets what is counted for a task that has ended.

@@ -1,12 +1,16 @@
 //! What a lane counts for each task.
 
-use crate::metrics::{self, Counter, list};
+use std::sync::Arc;
+
+use crate::{
+    metrics::{self, Counter, list},
+    record::{Held, Tally},
+};
 
 /// The handles of one task's metrics.
 pub(super) struct Counters {
     task: String,
-    bytes: Counter,
-    lines: Counter,
+    tally: Arc<Tally>,
     pub(super) too_long: Counter,
     pub(super) cut_late: Counter,
     pub(super) abandoned: Counter,
@@ -14,11 +18,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn of(task: &str) -> Self {
+    pub(super) fn of(task: &str, tally: Arc<Tally>) -> Self {
         Self {
             task: task.to_owned(),
-            bytes: metrics::counter(&list::READ_BYTES, &[task]),
-            lines: metrics::counter(&list::READ_LINES, &[task]),
+            tally,
             too_long: metrics::counter(&list::CUT_LINES, &[task, "too_long"]),
             cut_late: metrics::counter(&list::CUT_LINES, &[task, "no_newline"]),
             abandoned: metrics::counter(&list::ABANDONED_BYTES, &[task]),
@@ -26,9 +29,9 @@ impl Counters {
         }
     }
 
-    pub(super) fn read(&self, bytes: u64, lines: u32) {
-        self.bytes.increment(bytes);
-        self.lines.increment(u64::from(lines));
+    /// Notes what was read, for which somebody has to answer from now on.
+    pub(super) fn read(&self, bytes: u64, lines: u32) -> Held {
+        self.tally.read(lines.into(), bytes)
     }
 
     /// Counts a file event. They are rare, so the handle is not kept.

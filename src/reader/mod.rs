@@ -37,6 +37,7 @@ mod succession;
 mod survey;
 mod table;
 mod tail;
+mod tallies;
 mod watch;
 
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use pattern::{Pattern, PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
 pub use status::Status;
 pub use survey::{Fate, Fault, Sight, Survey, means, survey};
+pub use tallies::Tallies;
 
 use self::{
     context::Context,
@@ -319,7 +321,7 @@ pub struct Reader {
 impl Reader {
     /// Starts to read what `tasks` mean: known files where their checkpoints say, others from their beginning.
     ///
-    /// `seed` stands for the machine and the epoch of its checkpoint store; it goes into the identity of new files.
+    /// What is read is noted in `tallies`. `seed` stands for the machine and the epoch of its checkpoint store; it goes into the identity of new files.
     ///
     /// # Errors
     /// If a pattern can't be used, or the kernel refuses what is needed.
@@ -329,6 +331,7 @@ impl Reader {
         known: Vec<Checkpoint>,
         seed: u128,
         budget: &Budget,
+        tallies: &Tallies,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, ReaderError> {
         let matchers = tasks.iter().map(|task| Matcher::of(task, settings.line_bytes_max));
@@ -356,6 +359,7 @@ impl Reader {
                 settings.clone(),
                 open_max,
                 budget.clone(),
+                tallies.clone(),
                 events.clone(),
                 stop.clone(),
                 Arc::clone(&table),

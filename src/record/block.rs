@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Messages, Origin, Permit, Span, Stream, TailMark};
+use super::{Held, Messages, Origin, Permit, Span, Stream, TailMark};
 
 /// Whether a block holds whole lines or one part of a line that had to be cut.
 ///
@@ -38,6 +38,8 @@ pub struct Block {
     pub messages: Messages,
     /// When the bytes were read.
     pub read_at: jiff::Timestamp,
+    /// Its lines, for which somebody has to answer.
+    pub held: Held,
     /// The block's share of the budget for what is in flight; given back when it is dropped.
     pub permit: Permit,
 }

@@ -19,6 +19,7 @@ mod pieces;
 mod secret;
 mod sent_line;
 mod span;
+mod tally;
 
 pub use block::{Block, Part};
 pub use budget::{Budget, Permit};
@@ -34,3 +35,4 @@ pub use pieces::{Piece, Pieces};
 pub use secret::{Secret, SecretError};
 pub use sent_line::SentLine;
 pub use span::{Span, TailMark};
+pub use tally::{Account, Amount, Held, Outcome, Tally};

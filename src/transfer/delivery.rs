@@ -14,11 +14,12 @@
 //! that has to wait keeps anything else from going. How many requests are under way is the [`Window`]'s to say.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{
         Notify,
@@ -37,7 +38,7 @@ use super::{
 };
 use crate::{
     elastic::bulk::{self, BulkError, Outcome, Outcomes, Reason},
-    metrics::{self, Counter, Gauge, Part, list},
+    metrics::{self, Counter, Gauge, Histogram, Part, list},
 };
 
 /// Probes of stopped indices under way at once, besides the requests.
@@ -80,6 +81,8 @@ struct Meters {
     retried: Counter,
     dead: Counter,
     waiting: Gauge,
+    /// By topic.
+    end_to_end: HashMap<Arc<str>, Histogram>,
 }
 
 /// A request that was answered, or failed.
@@ -119,6 +122,7 @@ impl Delivery {
             retried: documents("retried"),
             dead: documents("dead_lettered"),
             waiting: metrics::gauge(&list::BACKOFF_SECONDS, &[]),
+            end_to_end: HashMap::new(),
         };
         Self {
             sender,
@@ -353,6 +357,7 @@ impl Delivery {
 
     /// Everything in the parcel is in the store, or lies in its letters.
     async fn finish(&mut self, mut parcel: Parcel) {
+        self.meters.arrived(&parcel);
         let letters = std::mem::take(&mut parcel.letters);
         if letters.is_empty() {
             release(parcel, &self.settled).await;
@@ -365,6 +370,23 @@ impl Delivery {
             dead.increment(count);
             release(parcel, &settled).await;
         });
+    }
+}
+
+impl Meters {
+    /// Notes how old the documents of a parcel are that can be found from now on.
+    fn arrived(&mut self, parcel: &Parcel) {
+        let now_ms = Timestamp::now().as_millisecond();
+        for (topic, oldest_ms) in parcel.oldest() {
+            let age = Duration::from_millis(now_ms.saturating_sub(oldest_ms).try_into().unwrap_or(0));
+            if let Some(known) = self.end_to_end.get(topic) {
+                known.record(age);
+            } else {
+                let new = metrics::histogram(&list::END_TO_END_SECONDS, &[topic]);
+                new.record(age);
+                self.end_to_end.insert(Arc::clone(topic), new);
+            }
+        }
     }
 }
 

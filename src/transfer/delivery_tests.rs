@@ -155,7 +155,7 @@ impl Bench {
                 let n = self.made;
                 let document = json!({ "n": n, "wrong": index.contains("wrong") && n.is_multiple_of(2) }).to_string();
                 parcel.body.push(index, Some(&n.to_string()), |out| out.extend_from_slice(document.as_bytes()));
-                parcel.note_item();
+                parcel.note_item(0);
                 self.made += 1;
             }
             stretches.push(stretch);

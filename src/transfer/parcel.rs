@@ -78,7 +78,7 @@ pub(super) struct Parcel {
     items: Vec<u32>,
     records: Vec<Spot>,
     /// The partitions of `stretches`, one for each, which stay known when those are given up.
-    partitions: Vec<(Arc<str>, i32)>,
+    partitions: Vec<Of>,
     /// What can't even be sent.
     pub(super) letters: Vec<Letter>,
     /// How large what is in `letters` is.
@@ -93,6 +93,15 @@ pub(super) struct Parcel {
     pub(super) races: u8,
 }
 
+/// The partition of a stretch, and what of it is in a parcel.
+#[derive(Clone, Debug)]
+struct Of {
+    topic: Arc<str>,
+    partition: i32,
+    /// The time of the oldest document, in milliseconds since 1970; none if there is no document.
+    oldest_ms: Option<i64>,
+}
+
 /// Where a record is: a parcel may be of very many.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
@@ -100,6 +109,12 @@ struct Spot {
     partition: u32,
     offset: u64,
     timestamp_ms: Option<i64>,
+}
+
+impl Of {
+    fn new(origin: &Origin) -> Self {
+        Self { topic: Arc::clone(&origin.topic), partition: origin.partition, oldest_ms: None }
+    }
 }
 
 impl Parcel {
@@ -113,7 +128,7 @@ impl Parcel {
     pub(super) fn begin(&mut self, stretch: &Arc<Stretch>, origin: &Origin) {
         if self.stretches.last().is_none_or(|last| !Arc::ptr_eq(last, stretch)) {
             self.stretches.push(stretch.hold());
-            self.partitions.push((Arc::clone(&origin.topic), origin.partition));
+            self.partitions.push(Of::new(origin));
         }
         self.place(origin);
     }
@@ -124,9 +139,18 @@ impl Parcel {
         self.records.push(Spot { partition, offset: origin.offset, timestamp_ms: origin.timestamp_ms });
     }
 
-    /// The item that was pushed last is of the record that was begun last.
-    pub(super) fn note_item(&mut self) {
+    /// The item that was pushed last is of the record that was begun last, and of this time.
+    pub(super) fn note_item(&mut self, time_ms: i64) {
         self.items.push((self.records.len() as u32).saturating_sub(1));
+        if let Some(of) = self.partitions.last_mut() {
+            of.oldest_ms = Some(of.oldest_ms.map_or(time_ms, |oldest| oldest.min(time_ms)));
+        }
+    }
+
+    /// Each topic that documents are of, with the time of the oldest, in milliseconds since 1970; a topic may be named
+    /// more than once.
+    pub(super) fn oldest(&self) -> impl Iterator<Item = (&Arc<str>, i64)> {
+        self.partitions.iter().filter_map(|of| Some((&of.topic, of.oldest_ms?)))
     }
 
     /// Where an item's record was read.
@@ -135,8 +159,8 @@ impl Parcel {
     /// If there is no such item.
     pub(super) fn origin_of(&self, item: usize) -> Origin {
         let Spot { partition, offset, timestamp_ms } = self.records[self.items[item] as usize];
-        let (topic, partition) = &self.partitions[partition as usize];
-        Origin { topic: Arc::clone(topic), partition: *partition, offset, timestamp_ms }
+        let of = &self.partitions[partition as usize];
+        Origin { topic: Arc::clone(&of.topic), partition: of.partition, offset, timestamp_ms }
     }
 
     /// Forgets whose the documents are: nothing waits for them any more.
@@ -158,21 +182,24 @@ impl Parcel {
         let mut part = Parcel::new(body, permit);
         part.backoff = self.backoff.clone();
         part.races = self.races;
-        let mut last = None;
+        // Which of them is the oldest is not known any more; none is older than the oldest of all.
+        let (mut last, mut oldest_ms) = (None, i64::MAX);
         for item in taken {
             let record = self.items[*item];
             if last != Some(record) {
                 let of = self.origin_of(*item);
-                match self.stretches.get(self.records[record as usize].partition as usize) {
+                let place = self.records[record as usize].partition as usize;
+                match self.stretches.get(place) {
                     Some(stretch) => part.begin(stretch, &of),
                     None => {
-                        part.partitions.push((Arc::clone(&of.topic), of.partition));
+                        part.partitions.push(Of::new(&of));
                         part.place(&of);
                     }
                 }
+                oldest_ms = self.partitions[place].oldest_ms.unwrap_or(i64::MAX);
                 last = Some(record);
             }
-            part.note_item();
+            part.note_item(oldest_ms);
         }
         let mut item = 0;
         self.items.retain(|_| {
@@ -207,7 +234,7 @@ mod tests {
         for (number, offset) in [(0, 5), (1, 6), (2, 7)] {
             parcel.begin(&stretch, &origin(offset));
             parcel.body.push("i", None, |out| out.extend_from_slice(format!("{{\"n\":{number}}}").as_bytes()));
-            parcel.note_item();
+            parcel.note_item(0);
         }
         parcel.keep(&[0, 2]);
         assert_eq!((parcel.origin_of(0), parcel.origin_of(1)), (origin(5), origin(7)));
@@ -222,7 +249,7 @@ mod tests {
             parcel.begin(stretch, &origin(stretch.span.start));
             for _ in 0..2 {
                 parcel.body.push("i", None, |out| out.extend_from_slice(b"{}"));
-                parcel.note_item();
+                parcel.note_item(0);
             }
         }
         let part = parcel.part(&[2, 4, 5]);

@@ -298,7 +298,7 @@ impl Packer {
         let id = (self.naming.ids == Ids::Deterministic).then(|| built.id.text());
         let id = id.as_ref().map(|id| std::str::from_utf8(id).expect("base64 is ASCII"));
         parcel.body.push(index, id, |out| out.extend_from_slice(json));
-        parcel.note_item();
+        parcel.note_item(built.time.as_millisecond());
         if parcel.body.is_full() { self.send_off() } else { Ok(()) }
     }
 

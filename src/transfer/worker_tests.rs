@@ -20,7 +20,7 @@ use crate::{
     document,
     elastic::{self, Flavor, Server},
     kafka::{AssignmentId, Content, Records},
-    record::{Block, Charset, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream},
+    record::{Block, Charset, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Span, Stream, Tally},
 };
 
 /// A worker with its inlets and outlets.
@@ -174,6 +174,7 @@ fn lines(offset: u64, value: Value, text: &str) -> Vec<Record> {
         part: segment.part,
         messages: segment.messages,
         read_at: Timestamp::from_second(1_700_000_000).expect("a time"),
+        held: Arc::new(Tally::default()).read(segment.lines.into(), text.len() as u64),
         permit: Permit::none(),
     };
     let sender = batcher::Sender { host: "web".into(), machine: "m".into() };

@@ -19,7 +19,7 @@ use self::scratch::Scratch;
 use crate::{
     config::{Config, Key, Task},
     document::{Builder, Passage, Source},
-    reader::{self, Compression, Event, Identity, Io, Reader, StartAt},
+    reader::{self, Compression, Event, Identity, Io, Reader, StartAt, Tallies},
     record::{Block, Budget},
 };
 
@@ -91,7 +91,7 @@ async fn read(config: &Config, task: &Task, input: &[u8]) -> anyhow::Result<Vec<
     };
     let budget = Budget::new(8 * INPUT_BYTES_MAX);
     let (events, mut told) = mpsc::channel(64);
-    let reader = Reader::start(settings, &[reading], Vec::new(), 0, &budget, events)?;
+    let reader = Reader::start(settings, &[reading], Vec::new(), 0, &budget, &Tallies::default(), events)?;
     let (mut blocks, mut end) = (Vec::new(), 0);
     while end < input.len() as u64 {
         match timeout(PATIENCE, told.recv()).await {

@@ -16,9 +16,9 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Sender, Settings, batch::add_span, frame::TEXT_BYTES_MAX};
+use super::{Sender, Settings, Share, batch::add_span, frame::TEXT_BYTES_MAX};
 use crate::{
-    record::{Block, Newline, Origin, Part, Permit, Piece, Pieces, Run, Span, Stream, TailMark},
+    record::{Block, Held, Newline, Origin, Part, Permit, Piece, Pieces, Run, Span, Stream, TailMark},
     splitter,
 };
 pub use cut::{Halves, cut};
@@ -56,12 +56,8 @@ pub struct LineBatch {
     pub pieces: Pieces,
     /// What the records account for, as in [`Batch`](super::Batch).
     pub spans: Vec<Span<Stream, TailMark>>,
-    /// The task that collected the text.
-    pub task: Arc<str>,
-    /// How many lines the records hold; a part of a cut line counts as one.
-    pub lines: u64,
-    /// How many bytes of the files the records hold.
-    pub text_bytes: u64,
+    /// What the records hold, all of it of one task.
+    pub share: Share,
     /// The set's share of the budget; given back when it is dropped.
     pub permit: Permit,
 }
@@ -98,9 +94,7 @@ struct Open {
     /// Where in the buffer the key of the records that are added now is; empty if they have none.
     key: Range<u32>,
     spans: Vec<Span<Stream, TailMark>>,
-    task: Arc<str>,
-    lines: u64,
-    text_bytes: usize,
+    share: Share,
     permit: Permit,
 }
 
@@ -126,26 +120,28 @@ impl LineBatcher {
     #[must_use]
     pub fn push(&mut self, mut block: Block, key: Option<&[u8]>, now: Instant) -> Vec<LineBatch> {
         let mut permit = std::mem::replace(&mut block.permit, Permit::none());
+        let mut held = block.held.split(u64::MAX, u64::MAX);
         let sender = self.sender.clone();
         let form = value::Form::of(&block, self.style.value, &sender);
         if let Some(open) = &mut self.open {
             open.begin(key);
         }
-        let (mut full, mut taken, mut at) = (Vec::new(), 0, 0);
+        let (mut full, mut taken, mut at, mut lines) = (Vec::new(), 0, 0, 0);
         each_unit(&block, |unit, end| {
             if self.open.as_ref().is_some_and(|open| open.is_full_for(end - at, self.bytes_max)) {
-                self.close(&block, taken..at, permit.split(at - taken));
+                let part = held.split(lines, (at - taken) as u64);
+                self.close(&block, taken..at, (permit.split(at - taken), part));
                 full.extend(self.seal());
-                taken = at;
+                (taken, lines) = (at, 0);
             }
-            let open = self.open.get_or_insert_with(|| Open::new(&block, key, now));
+            let open = self.open.get_or_insert_with(|| Open::new(&block, held.split(0, 0), key, now));
             for message in unit.chunk_by(|one, next| one.0 == next.0) {
                 open.add(&block, message, &form, (self.style, &sender), &mut self.scratch);
             }
-            open.lines += unit.len() as u64;
+            lines += unit.len() as u64;
             at = end;
         });
-        self.close(&block, taken..at, permit);
+        self.close(&block, taken..at, (permit, held));
         full
     }
 
@@ -164,16 +160,16 @@ impl LineBatcher {
     /// The set that is being gathered, as far as it went.
     #[must_use]
     pub fn seal(&mut self) -> Option<LineBatch> {
-        let Open { mut buffer, mut pieces, spans, task, lines, text_bytes, mut permit, .. } = self.open.take()?;
+        let Open { mut buffer, mut pieces, spans, share, mut permit, .. } = self.open.take()?;
         buffer.shrink_to_fit();
         pieces.each.shrink_to_fit();
         pieces.headers.shrink_to_fit();
         permit.shrink_to(buffer.capacity() + pieces.bytes_held() + size_of_val(&spans[..]));
-        Some(LineBatch { buffer, pieces, spans, task, lines, text_bytes: text_bytes as u64, permit })
+        Some(LineBatch { buffer, pieces, spans, share, permit })
     }
 
     /// Notes that what stands in `range` of the block's text is in the open set.
-    fn close(&mut self, block: &Block, range: Range<usize>, permit: Permit) {
+    fn close(&mut self, block: &Block, range: Range<usize>, (permit, held): (Permit, Held)) {
         let Some(open) = self.open.as_mut().filter(|_| !range.is_empty()) else { return };
         let text = &block.text[range.clone()];
         let span = Span {
@@ -183,13 +179,13 @@ impl LineBatcher {
             mark: TailMark { in_line: block.part.goes_on(), ..TailMark::behind(text) },
         };
         add_span(&mut open.spans, span);
-        open.text_bytes += text.len();
+        open.share.held.merge(held);
         open.permit.merge(permit);
     }
 }
 
 impl Open {
-    fn new(block: &Block, key: Option<&[u8]>, now: Instant) -> Self {
+    fn new(block: &Block, nothing: Held, key: Option<&[u8]>, now: Instant) -> Self {
         let mut open = Self {
             since: now,
             buffer: Vec::with_capacity(block.text.len()),
@@ -197,9 +193,7 @@ impl Open {
             common: None,
             key: 0..0,
             spans: Vec::new(),
-            task: Arc::clone(&block.origin.task),
-            lines: 0,
-            text_bytes: 0,
+            share: Share { task: Arc::clone(&block.origin.task), held: nothing },
             permit: Permit::none(),
         };
         open.begin(key);

@@ -13,7 +13,7 @@ use crate::{
         frame::FrameError,
         tests::{block, blocks, sender},
     },
-    record::{Block, Budget, Charset, Form, Labels, Origin, Part, Run, SentLine},
+    record::{Amount, Block, Budget, Charset, Form, Labels, Origin, Part, Run, SentLine},
 };
 
 const RAW: Style = Style { value: Value::Raw, headers: true };
@@ -97,7 +97,7 @@ fn cover_the_streams(batches: &[LineBatch], streams: &HashMap<u128, Vec<u8>>) ->
             prop_assert!(at == span.start && span.start < span.end, "a stream's spans are adjacent and not empty");
             bytes += span.end - span.start;
         }
-        prop_assert_eq!(bytes, batch.text_bytes);
+        prop_assert_eq!(bytes, batch.share.held.amount().bytes);
     }
     let lengths: HashMap<u128, u64> = streams.iter().map(|(file, text)| (*file, text.len() as u64)).collect();
     prop_assert_eq!(covered, lengths);
@@ -127,7 +127,7 @@ proptest! {
             }
         }
         prop_assert_eq!(found, expected);
-        prop_assert_eq!(batches.iter().map(|batch| batch.lines).sum::<u64>(), lines);
+        prop_assert_eq!(batches.iter().map(|batch| batch.share.held.amount().lines).sum::<u64>(), lines);
         cover_the_streams(&batches, &streams)?;
     }
 
@@ -247,8 +247,8 @@ fn a_set_is_sealed_when_it_has_enough_text_or_records_or_is_old_and_its_permit_c
     let long = [&[b'x'; 90][..], b"\n"].concat();
     let text = [long.clone(), b"y\n".to_vec(), long].concat();
     let sealed = batcher.push(block(1, 6, &text, Part::Whole), None, now);
-    assert_eq!((sealed.len(), sealed[0].lines, sealed[0].text_bytes), (1, 2, 93));
-    assert_eq!(batcher.seal().map(|batch| batch.lines), Some(1));
+    assert_eq!((sealed.len(), sealed[0].share.held.amount()), (1, Amount { lines: 2, bytes: 93 }));
+    assert_eq!(batcher.seal().map(|batch| batch.share.held.amount().lines), Some(1));
 
     let mut batcher = self::batcher(Style::default(), 1 << 20);
     let sealed = batcher.push(block(1, 0, &b"\n".repeat(RECORDS_MAX + 1), Part::Whole), None, now);

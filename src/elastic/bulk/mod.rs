@@ -25,7 +25,7 @@ pub use body::Body;
 use pool::Pool;
 
 use super::{Client, ElasticError, Flavor, Server, Settings, client::Answer, error};
-use crate::metrics::{Counter, Histogram, counter, histogram, list};
+use crate::metrics::{Histogram, counter, histogram, list};
 
 const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
@@ -46,7 +46,7 @@ pub struct Sender {
     items_max: usize,
     pool: Pool,
     seconds: Histogram,
-    bytes: Counter,
+    size: Histogram,
 }
 
 /// Why nothing is known of a body's items: all are to be sent again, after a while. Nothing is lost by that.
@@ -81,7 +81,7 @@ impl Sender {
             items_max: settings.bulk_documents_max.max(1),
             pool: Pool::default(),
             seconds: histogram(&list::BULK_SECONDS, &[]),
-            bytes: counter(&list::BULK_BYTES, &[]),
+            size: histogram(&list::BULK_SIZE_BYTES, &[]),
         };
         sender.now_for(server);
         sender
@@ -154,7 +154,7 @@ impl Sender {
 
     async fn send_once(&self, body: &mut Body) -> Result<Verdict, BulkError> {
         let started = Instant::now();
-        self.bytes.increment(body.bytes_len() as u64);
+        self.size.record(body.bytes_len() as f64);
         let required = if self.requires_data_stream.load(Ordering::Relaxed) { "&require_data_stream=true" } else { "" };
         let path = format!("{}{required}", self.path);
         let answer = self.client.request(Method::Post, &path, NDJSON, Some(body.sealed())).await;

@@ -97,8 +97,8 @@ impl<D: Disk> Tail<D> {
         self.sent += bytes;
         self.mark = TailMark { in_line: part.goes_on(), ..TailMark::behind(text) };
         self.active = Instant::now();
-        context.counters(&self.from.task).read(bytes as u64, lines);
-        let block = Block { origin, offset, text: text.to_vec(), lines, part, messages, read_at, permit };
+        let held = context.counters(&self.from.task).read(bytes as u64, lines);
+        let block = Block { origin, offset, text: text.to_vec(), lines, part, messages, read_at, held, permit };
         context.send(Event::Block(block)).await.map_err(|_| Stop::Closed)?;
         self.from.progress.saw_read(self.offset);
         Ok(bytes)

@@ -152,7 +152,8 @@ impl Bench {
     /// Starts with tasks of the test's own.
     fn start_tasks(&mut self, tasks: &[Task]) {
         let (sender, receiver) = mpsc::channel(8);
-        let started = Reader::start(self.settings.clone(), tasks, Vec::new(), 42, &self.budget, sender);
+        let started =
+            Reader::start(self.settings.clone(), tasks, Vec::new(), 42, &self.budget, &Tallies::default(), sender);
         self.reader = Some(started.expect("the reader starts"));
         self.events = receiver;
     }

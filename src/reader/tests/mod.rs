@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Compression, Event, Io, Multiline, Reader, Settings, StartAt, Task};
+use super::{Compression, Event, Io, Multiline, Reader, Settings, StartAt, Tallies, Task};
 use crate::record::{Block, Budget, Charset, Checkpoint, Part, Stream, TailMark};
 
 /// A reader, and everything that it said, checked as it comes.
@@ -86,7 +86,8 @@ impl Bench {
         self.opened.clear();
         let (sender, receiver) = mpsc::channel(8);
         let known = self.streams.values().cloned().collect();
-        let started = Reader::start(self.settings.clone(), &[task], known, 42, &self.budget, sender);
+        let started =
+            Reader::start(self.settings.clone(), &[task], known, 42, &self.budget, &Tallies::default(), sender);
         self.reader = Some(started.expect("the reader starts"));
         self.events = receiver;
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     checkpoint::Keeper,
-    reader::{Event, Io, Reader, Settings, Task},
+    reader::{Event, Io, Reader, Settings, Tallies, Task},
     record::{Block, Budget, Checkpoint, Stream},
 };
 
@@ -86,7 +86,7 @@ impl Sink {
         let budget = Budget::new(BUDGET);
         let known = self.saved.values().cloned().collect();
         let tasks = std::slice::from_ref(&self.task);
-        let started = Reader::start(self.settings.clone(), tasks, known, 42, &budget, sender);
+        let started = Reader::start(self.settings.clone(), tasks, known, 42, &budget, &Tallies::default(), sender);
         let (reader, keeper, under_way) = (started.expect("the reader starts"), Keeper::default(), Vec::new());
         self.life = Some(Life { has_left: false, reader, events, budget, keeper, under_way });
     }
