@@ -1,7 +1,7 @@
 //! The machine's figures, side by side with those of the real node_exporter.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -87,12 +87,9 @@ fn compare(name: &str, before: &Family, theirs: &Family, after: &Family, faults:
     if (&after.kind, &after.help) != (&theirs.kind, &theirs.help) {
         faults.push(format!("{name}: {} {:?}, theirs {} {:?}", after.kind, after.help, theirs.kind, theirs.help));
     }
-    let label_names = |family: &Family| -> Vec<Vec<String>> {
-        let names = |series: &String| series.split("\",").filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
-        let mut all: Vec<Vec<String>> = family.series.keys().map(|series| names(series).collect()).collect();
-        all.sort();
-        all.dedup();
-        all
+    let label_names = |family: &Family| -> BTreeSet<Vec<String>> {
+        let name = |pair: &str| pair.split_once('=').map(|(name, _)| name.to_owned());
+        family.series.keys().map(|series| series.split("\",").filter_map(name).collect()).collect()
     };
     if label_names(after) != label_names(theirs) {
         faults.push(format!("{name}: labels {:?}, theirs {:?}", label_names(after), label_names(theirs)));
