@@ -139,15 +139,15 @@ mod tests {
 
     #[test]
     fn in_a_container_the_machines_file_systems_are_asked_where_they_are_mounted_and_named_as_the_machine_does() {
-        let files = Files::new(PathBuf::new(), PathBuf::new(), PathBuf::from("/host/root"));
+        let files = Files::new(PathBuf::new(), PathBuf::new(), PathBuf::from("/rootfs"));
         let seen = |line: &str| mount(line.as_bytes(), &files).map(|mount| (mount.mount_point, mount.path));
         for (line, name, path) in [
-            ("/dev/sda1 / ext4 rw 0 0", "/", "/host/root/"),
-            ("/dev/sda1 /var/lib ext4 rw 0 0", "/var/lib", "/host/root/var/lib"),
+            ("/dev/sda1 / ext4 rw 0 0", "/", "/rootfs/"),
+            ("/dev/sda1 /var/lib ext4 rw 0 0", "/var/lib", "/rootfs/var/lib"),
             // So they stand in our own list, if the machine's can't be read.
-            ("/dev/sda1 /host/root ext4 rw 0 0", "/", "/host/root/"),
-            ("/dev/sda2 /host/root/boot ext4 rw 0 0", "/boot", "/host/root/boot"),
-            ("/dev/sda2 /host/rooted ext4 rw 0 0", "/host/rooted", "/host/root/host/rooted"),
+            ("/dev/sda1 /rootfs ext4 rw 0 0", "/", "/rootfs/"),
+            ("/dev/sda2 /rootfs/boot ext4 rw 0 0", "/boot", "/rootfs/boot"),
+            ("/dev/sda2 /rootfsys ext4 rw 0 0", "/rootfsys", "/rootfs/rootfsys"),
         ] {
             assert_eq!(seen(line), Some((name.to_owned(), PathBuf::from(path))), "{line}");
         }

@@ -27,7 +27,7 @@ fn recorded() -> Settings {
             .collect(),
         proc: Path::new(RECORDED).join("proc"),
         sys: Path::new(RECORDED).join("sys"),
-        root: PathBuf::from("/host/root"),
+        root: PathBuf::from("/rootfs"),
         ..Settings::default()
     }
 }
@@ -35,7 +35,7 @@ fn recorded() -> Settings {
 /// The share answers with an error, the others with figures of their own.
 fn reader(settings: &Settings) -> Reader {
     let ask = |path: &Path| match path.to_str() {
-        Some("/host/root/mnt/nas one") => Err(std::io::ErrorKind::HostUnreachable.into()),
+        Some("/rootfs/mnt/nas one") => Err(std::io::ErrorKind::HostUnreachable.into()),
         Some(path) => {
             let size_bytes = path.len() as f64 * 1e9;
             Ok(Space { size_bytes, free_bytes: 5e8, avail_bytes: 4e8, files: 3000.0, files_free: 2000.0 })
