@@ -19,7 +19,7 @@ use crate::{
     checkpoint::Keeper,
     config::{Agent, Key, Task},
     kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
-    metrics::{self, Histogram, list},
+    metrics::{self, Gauge, Histogram, list},
     reader::{Event, Status, Tallies},
     record::{Block, Outcome, Permit, Pieces, Span, Stream, TailMark, Tally},
 };
@@ -77,6 +77,7 @@ struct Lane {
     style: Option<Style>,
     tally: Arc<Tally>,
     latency: Histogram,
+    info: Gauge,
 }
 
 /// Everything between the reader and Kafka.
@@ -145,7 +146,8 @@ impl Belt {
 
     /// Forgets a task of which nothing is under way and nothing more comes.
     pub(super) fn end(&mut self, task: &str) {
-        if self.tasks.remove(task).is_some() {
+        if let Some(lane) = self.tasks.remove(task) {
+            lane.info.set(0.0);
             Status::default().report(task, 0);
             self.tallies.forget(task);
             self.gatherers.retain(|bin, _| bin.task.as_ref().is_none_or(|of| **of != *task));
@@ -405,7 +407,10 @@ impl Ticket {
 
 impl Lane {
     fn of(task: &Task, topic: Arc<str>, key: Option<Key>, tally: Arc<Tally>) -> Self {
+        let info = metrics::gauge(&list::TASK_INFO, &[&task.name, &topic, &task.fingerprint()]);
+        info.set(1.0);
         Self {
+            info,
             topic,
             key,
             style: task.style(),

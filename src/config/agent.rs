@@ -1,6 +1,10 @@
 //! `[agent]`: which files are read, how, and into which topics.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional as optional_duration, required as duration};
@@ -171,6 +175,15 @@ impl Agent {
 }
 
 impl Task {
+    /// A hash of all its settings, in 16 hexadecimal digits: alike wherever they are, among processes of one version.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        // Every setting is in it, those of later versions too.
+        format!("{self:?}").hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+
     /// What the records of single lines look like; none if lines are packed.
     #[must_use]
     pub fn style(&self) -> Option<Style> {

@@ -32,6 +32,7 @@ macro_rules! metrics {
 }
 
 metrics! {
+    TASK_INFO = Metric::gauge("logdrive_task_info", &["task", "topic", "revision"], "1 while the task runs; the revision is a hash of its settings, the same on all hosts where these are the same, and the version is.");
     BUILD_INFO = Metric::gauge("logdrive_build_info", &["version"], "1; the version is in the label.");
     ERRORS = Metric::counter("logdrive_errors_total", &["part", "kind"], "Errors by the part that met them and their kind.");
     LOG_EVENTS = Metric::counter("logdrive_log_events_total", &["level"], "Events of its own log by level; those that were held back count too.");
@@ -59,6 +60,9 @@ metrics! {
     SKIPPED_BYTES = Metric::counter("logdrive_skipped_bytes_total", &["task", "reason"], "Bytes of files never seen that were passed over, by the setting that says so: start_at, ignore_older.");
     IO_BACKEND = Metric::gauge("logdrive_io_backend_info", &["backend"], "1 for the I/O backend in use: uring or pread.");
 
+    LANE_FILES = Metric::gauge("logdrive_lane_files", &["lane"], "Files that a lane has, open and idle.");
+    LANE_READS = Metric::counter("logdrive_lane_reads_total", &["lane"], "Turns of files in a lane; in each a file is read for up to 256 KiB, or one line that is longer.");
+
     // The account of a task.
     ACKNOWLEDGED_LINES = Metric::counter("logdrive_acknowledged_lines_total", &["task"], "Lines that the sink acknowledged.");
     ACKNOWLEDGED_BYTES = Metric::counter("logdrive_acknowledged_bytes_total", &["task"], "Bytes of files that the sink acknowledged.");
@@ -79,11 +83,11 @@ metrics! {
     CHECKPOINT_SECONDS = Metric::histogram("logdrive_checkpoint_seconds", &[], SECONDS, "How long a checkpoint commit took.");
 
     // To Kafka.
-    SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka, each a packed record or a set of single lines; one sent again counts again.");
+    SENT_BATCHES = Metric::counter("logdrive_sent_batches_total", &["topic"], "Batches handed to Kafka, each a packed record or a set of single lines; one sent again counts again.").otel("messaging.client.sent.messages");
     SENT_BYTES = Metric::counter("logdrive_sent_bytes_total", &["topic"], "Bytes of record values handed to Kafka: of packed records compressed, of single lines not yet.");
     BATCH_SIZE_BYTES = Metric::histogram("logdrive_batch_size_bytes", &["topic"], BYTES, "Text of a batch, before compression.");
     ACKNOWLEDGED_BATCHES = Metric::counter("logdrive_acknowledged_batches_total", &["topic"], "Batches that all in-sync replicas acknowledged.");
-    PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.");
+    PRODUCE_SECONDS = Metric::histogram("logdrive_produce_seconds", &["topic"], SECONDS, "From handing a batch to Kafka until its acknowledgement.").otel("messaging.client.operation.duration");
     PRODUCE_RETRIES = Metric::counter("logdrive_produce_retries_total", &["topic", "kind"], "Batches that were handed over again after an error, by its kind.");
 
     KAFKA_REBUILDS = Metric::counter("logdrive_kafka_producer_rebuilds_total", &[], "How often the producer met a fatal error and was made anew.");
@@ -99,7 +103,7 @@ metrics! {
     KAFKA_BROKER_FAULTS = Metric::counter("logdrive_kafka_broker_faults_total", &["client", "broker", "kind"], "Requests and answers that failed, by kind: send, receive, timeout.");
 
     // From Kafka.
-    CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.");
+    CONSUMED_RECORDS = Metric::counter("logdrive_consumed_records_total", &["topic"], "Kafka records read.").otel("messaging.client.consumed.messages");
     CONSUMED_BYTES = Metric::counter("logdrive_consumed_bytes_total", &["topic"], "Bytes of Kafka record values read.");
     CONSUMER_LAG = Metric::gauge("logdrive_consumer_lag_records", &["topic", "partition"], "Records behind the end of the partition.");
     COMMITTED_OFFSET = Metric::gauge("logdrive_consumer_committed_offset", &["topic", "partition"], "The offset that was last committed.");
@@ -126,6 +130,23 @@ metrics! {
     SEARCHES = Metric::counter("logdrive_searches_total", &["kind", "outcome"], "Questions asked of the store.");
     SEARCH_SECONDS = Metric::histogram("logdrive_search_seconds", &["kind"], SECONDS, "How long an answer took.");
 }
+
+/// What the kernel says of the process, in the order in which it is told.
+pub static OF_PROCESS: [Metric; 7] = [
+    Metric::counter("process_cpu_seconds_total", &[], "Processor time used, in user and system mode.")
+        .otel("process.cpu.time"),
+    Metric::gauge("process_resident_memory_bytes", &[], "Memory that is in RAM.").otel("process.memory.usage"),
+    Metric::gauge("process_open_fds", &[], "Open file descriptors.").otel("process.unix.file_descriptor.count"),
+    Metric::gauge("process_max_fds", &[], "The limit of open file descriptors."),
+    Metric::gauge("process_start_time_seconds", &[], "When the process started, in seconds since 1970."),
+    Metric::gauge("logdrive_time_seconds", &[], "What the host's clock shows, in seconds since 1970."),
+    Metric::counter(
+        "logdrive_thread_cpu_seconds_total",
+        &["thread"],
+        "Processor time of the threads that do most of the work, by their names.",
+    )
+    .otel("process.cpu.time"),
+];
 
 #[cfg(test)]
 mod tests {

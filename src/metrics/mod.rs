@@ -1,11 +1,14 @@
 //! Every metric's name, help, unit and labels, in one list, and the text that Prometheus scrapes.
 //!
 //! A room takes its handles once, at start, and counts on them; taking a handle is slow, counting is an atomic
-//! addition. Nothing outside this room names the `metrics` crate, so a metric that is not in [`list`] can't exist.
+//! addition. A metric has a bounded number of series. Nothing outside this room names the `metrics` crate, so a metric that is not in [`list`] can't exist.
 
 mod health;
 pub mod list;
 mod process;
+#[cfg(test)]
+mod reference;
+mod series;
 
 use std::{
     sync::{PoisonError, RwLock},
@@ -15,6 +18,7 @@ use std::{
 pub use ::metrics::{Counter, Gauge, Histogram};
 pub use health::{DRAINING, Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use series::OTHERS;
 
 /// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,15 +42,29 @@ pub struct Metric {
     pub kind: Kind,
     /// The names of its labels, in the order in which values are given.
     pub labels: &'static [&'static str],
+    /// What OpenTelemetry's semantic conventions call it, if they have it.
+    pub otel: Option<&'static str>,
+}
+
+impl Kind {
+    /// Its name in Prometheus' text format.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        }
+    }
 }
 
 impl Metric {
     const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Counter, labels }
+        Self { name, help, kind: Kind::Counter, labels, otel: None }
     }
 
     const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Gauge, labels }
+        Self { name, help, kind: Kind::Gauge, labels, otel: None }
     }
 
     const fn histogram(
@@ -55,28 +73,29 @@ impl Metric {
         buckets: &'static [f64],
         help: &'static str,
     ) -> Self {
-        Self { name, help, kind: Kind::Histogram(buckets), labels }
+        Self { name, help, kind: Kind::Histogram(buckets), labels, otel: None }
     }
 
-    fn labels(&self, values: &[&str]) -> Vec<::metrics::Label> {
-        debug_assert_eq!(self.labels.len(), values.len(), "{} has other labels", self.name);
-        self.labels.iter().zip(values).map(|(name, value)| ::metrics::Label::new(*name, (*value).to_owned())).collect()
+    /// The same metric, for which OpenTelemetry's semantic conventions have this name.
+    const fn otel(self, name: &'static str) -> Self {
+        Self { otel: Some(name), ..self }
     }
 }
 
-/// The handle of a counter, with a value for each of its labels.
+/// The handle of a counter, with a value for each of its labels. Beyond 2000 sets of values a metric has one more series,
+/// for all others together.
 pub fn counter(metric: &'static Metric, labels: &[&str]) -> Counter {
-    ::metrics::counter!(metric.name, metric.labels(labels))
+    ::metrics::counter!(metric.name, series::labels(metric, labels))
 }
 
 /// The handle of a gauge, with a value for each of its labels.
 pub fn gauge(metric: &'static Metric, labels: &[&str]) -> Gauge {
-    ::metrics::gauge!(metric.name, metric.labels(labels))
+    ::metrics::gauge!(metric.name, series::labels(metric, labels))
 }
 
 /// The handle of a histogram, with a value for each of its labels.
 pub fn histogram(metric: &'static Metric, labels: &[&str]) -> Histogram {
-    ::metrics::histogram!(metric.name, metric.labels(labels))
+    ::metrics::histogram!(metric.name, series::labels(metric, labels))
 }
 
 /// Held for writing while metrics are set that belong together, and for reading while they are all read.

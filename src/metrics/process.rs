@@ -2,10 +2,17 @@
 //!
 //! Read when it is asked for: nothing has to be kept up to date. What can't be read is left out.
 
-use std::{fmt::Write, fs};
+use std::{collections::BTreeMap, fmt::Write, fs};
+
+use jiff::Timestamp;
+
+use super::{Metric, list::OF_PROCESS};
 
 /// Ticks a second in `/proc`, the same on every architecture that Linux still runs on but Alpha.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// How the names of threads begin that live as long as the process works; librdkafka's have `rdk:` first.
+const THREADS: [&str; 5] = ["lane-", "discover", "transfer-", "indexing", "rdk:"];
 
 /// Appends the process's metrics in Prometheus' text format.
 pub(super) fn render(out: &mut String) {
@@ -20,18 +27,42 @@ pub(super) fn render(out: &mut String) {
     let max = limits.as_deref().and_then(|text| field(text, "Max open files", 0));
     let started = stat.as_ref().zip(boot).map(|(stat, boot)| boot + stat.start_ticks / TICKS_PER_SECOND);
     let cpu = stat.map(|stat| stat.cpu_ticks / TICKS_PER_SECOND);
-    for (name, kind, help, value) in [
-        ("process_cpu_seconds_total", "counter", "Processor time used, in user and system mode.", cpu),
-        ("process_resident_memory_bytes", "gauge", "Memory that is in RAM.", resident),
-        ("process_open_fds", "gauge", "Open file descriptors.", open),
-        ("process_max_fds", "gauge", "The limit of open file descriptors.", max),
-        ("process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.", started),
-    ] {
+    threads(out);
+    let now = Timestamp::now().as_nanosecond() as f64 / 1e9;
+    for (metric, value) in OF_PROCESS.iter().zip([cpu, resident, open, max, started, Some(now)]) {
+        let Metric { name, help, kind, .. } = metric;
         if let Some(value) = value {
             // Writing to a string can't fail.
-            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n");
+            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {}\n{name} {value}\n\n", kind.name());
         }
     }
+}
+
+/// Appends the processor time of threads; those of one name together.
+fn threads(out: &mut String) {
+    let Some(metric @ Metric { name, help, .. }) = OF_PROCESS.last() else { return };
+    let mut each: BTreeMap<String, f64> = BTreeMap::new();
+    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        // One that has just ended has none.
+        let Ok(text) = fs::read_to_string(thread.path().join("stat")) else { continue };
+        let Some((thread, stat)) = name_of(&text).zip(Stat::parse(&text)) else { continue };
+        if THREADS.iter().any(|first| thread.starts_with(first)) {
+            *each.entry(thread.to_owned()).or_default() += stat.cpu_ticks / TICKS_PER_SECOND;
+        }
+    }
+    if !each.is_empty() {
+        // Writing to a string can't fail.
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {}\n", metric.kind.name());
+        for (thread, seconds) in each {
+            let _ = writeln!(out, "{name}{{thread={thread:?}}} {seconds}");
+        }
+        out.push('\n');
+    }
+}
+
+/// The name in `/proc/…/stat`, which stands in parentheses.
+fn name_of(stat: &str) -> Option<&str> {
+    Some(stat.split_once('(')?.1.rsplit_once(')')?.0)
 }
 
 /// What is needed of `/proc/self/stat`; proc_pid_stat(5) numbers its fields.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Event, Settings, Tallies, counters::Counters, table::Table, tail::UNPACK_AT_ONCE};
 use crate::{
-    metrics::{self, Histogram, list},
+    metrics::{self, Counter, Gauge, Histogram, list},
     record::{Budget, Permit},
 };
 
@@ -27,23 +27,48 @@ pub(super) struct Context {
     /// What is counted for each task that has, or had, files here.
     tasks: RefCell<HashMap<Arc<str>, Arc<Counters>>>,
     waited: Histogram,
+    pub(super) meters: Meters,
     unpackers: Arc<Semaphore>,
 }
 
+/// What a lane tells of itself.
+pub(super) struct Meters {
+    pub(super) files: Gauge,
+    pub(super) reads: Counter,
+}
+
+/// What all lanes share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) budget: Budget,
+    pub(super) tallies: Tallies,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) stop: CancellationToken,
+    pub(super) table: Arc<Table>,
+}
+
 impl Context {
-    pub(super) fn new(
-        settings: Settings,
-        open_max: usize,
-        budget: Budget,
-        tallies: Tallies,
-        events: mpsc::Sender<Event>,
-        stop: CancellationToken,
-        table: Arc<Table>,
-    ) -> Self {
-        let tasks = RefCell::default();
-        let waited = metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]);
-        let unpackers = Arc::new(Semaphore::new(UNPACK_AT_ONCE));
-        Self { settings, open_max: open_max.max(1), stop, table, budget, tallies, events, tasks, waited, unpackers }
+    /// What the files of the lane of this number share.
+    pub(super) fn new(lane: usize, settings: Settings, open_max: usize, shared: Shared) -> Self {
+        let Shared { budget, tallies, events, stop, table } = shared;
+        let lane = lane.to_string();
+        let meters = Meters {
+            files: metrics::gauge(&list::LANE_FILES, &[&lane]),
+            reads: metrics::counter(&list::LANE_READS, &[&lane]),
+        };
+        Self {
+            settings,
+            open_max: open_max.max(1),
+            stop,
+            table,
+            budget,
+            tallies,
+            events,
+            tasks: RefCell::default(),
+            waited: metrics::histogram(&list::BUDGET_WAIT_SECONDS, &[]),
+            meters,
+            unpackers: Arc::new(Semaphore::new(UNPACK_AT_ONCE)),
+        }
     }
 
     pub(super) fn counters(&self, task: &Arc<str>) -> Arc<Counters> {

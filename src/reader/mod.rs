@@ -59,7 +59,7 @@ pub use survey::{Fate, Fault, Sight, Survey, means, survey};
 pub use tallies::Tallies;
 
 use self::{
-    context::Context,
+    context::{Context, Shared},
     discover::{Discover, Means},
     inbox::Inbox,
     known::Known,
@@ -352,18 +352,17 @@ impl Reader {
         let lanes = lane_count(settings.lanes);
         let open_max = limits::raise_open_files(settings.open_files_max) / lanes;
         let rules = Rules::new(settings.rate, tasks, settings.block_bytes);
+        let shared = Shared {
+            budget: budget.clone(),
+            tallies: tallies.clone(),
+            events,
+            stop: stop.clone(),
+            table: Arc::clone(&table),
+        };
         for index in 0..lanes {
             let inbox = Arc::new(Inbox::default());
             discover.lanes.push(Arc::clone(&inbox));
-            let context = Context::new(
-                settings.clone(),
-                open_max,
-                budget.clone(),
-                tallies.clone(),
-                events.clone(),
-                stop.clone(),
-                Arc::clone(&table),
-            );
+            let context = Context::new(index, settings.clone(), open_max, shared.clone());
             let rules = rules.clone();
             let thread = thread::Builder::new().name(format!("lane-{index}"));
             threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);

@@ -28,6 +28,7 @@ fn file(site: &Site, name: &str, text: Vec<u8>) -> LogFile {
 async fn settled(agent: &mut Program, lines: f64, others: f64) {
     agent.ready().await;
     until("all is in its topic or a dead letter", Duration::from_secs(120), async || {
+        assert_eq!(agent.missing_lines().await, 0.0, "each line that was read is answered for");
         agent.metric("logdrive_dead_lettered_lines_total", &[]).await >= lines
             && agent.metric("logdrive_acknowledged_lines_total", &[]).await >= others
             && agent.metric("logdrive_in_flight_bytes", &[]).await == 0.0

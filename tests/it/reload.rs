@@ -126,6 +126,7 @@ async fn a_configuration_that_changes_at_random_while_lines_flow_costs_no_line_a
                 hang_up(&agent);
             }
             tokio::time::sleep(Duration::from_millis(dice.within(1..500))).await;
+            assert_eq!(agent.missing_lines().await, 0.0, "each line that was read is answered for, at any moment");
         }
     };
     futures::join!(writing, reloading);

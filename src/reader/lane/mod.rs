@@ -121,6 +121,7 @@ impl<D: Disk> Lane<D> {
                 self.obey(command);
             }
             self.begin_turns();
+            self.context.meters.files.set((self.tails.len() + self.away.len()) as f64);
             self.rest(&mut tick).await;
         }
         // What was read goes out; nothing waits for the budget any more.
@@ -222,6 +223,7 @@ impl<D: Disk> Lane<D> {
     /// Takes a file back after its turn.
     fn conclude(&mut self, turned: Turned<D>) {
         let Turned { mut tail, buffer, outcome } = turned;
+        self.context.meters.reads.increment(1);
         let usual = self.context.quantum() + TailMark::BYTES_MAX;
         if (1..=usual).contains(&buffer.capacity()) && self.buffers.len() < FILES_AT_ONCE {
             self.buffers.push(buffer);

@@ -107,6 +107,16 @@ impl Program {
         text.lines().filter_map(|line| sample(line, name, labels)).sum()
     }
 
+    /// How many lines nobody answers for, at one moment: what was read of all tasks, without what became of it and what is
+    /// in flight.
+    pub async fn missing_lines(&self) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let sum = |name: &str| text.lines().filter_map(|line| sample(line, name, &[])).sum::<f64>();
+        let known =
+            ["acknowledged_lines_total", "dead_lettered_lines_total", "given_up_lines_total", "in_flight_lines"];
+        sum("logdrive_read_lines_total") - known.map(|name| sum(&format!("logdrive_{name}"))).iter().sum::<f64>()
+    }
+
     /// Everything that it printed, in all its lives at this site.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()

@@ -141,6 +141,7 @@ impl Site {
         let mut agent = self.agent();
         agent.ready().await;
         until("all lines are in kafka", Duration::from_secs(60), async || {
+            assert_eq!(agent.missing_lines().await, 0.0, "each line that was read is answered for");
             agent.metric("logdrive_acknowledged_lines_total", &[]).await == corpus::lines_in(files) as f64
         })
         .await;
