@@ -112,8 +112,15 @@ impl Trail {
         let overlapping = self.stretches.range(..end).rev().take_while(|(_, known)| known.end > start);
         let mut known: Vec<(u64, u64)> = overlapping.map(|(at, known)| (*at, known.end)).collect();
         known.reverse();
+        let new = Stretch { end, messages, fate, is_exact, place };
         if known.is_empty() {
-            return self.join(start, Stretch { end, messages, fate, is_exact, place });
+            return self.join(start, new);
+        }
+        if let [(at, known_end)] = known[..]
+            && known_end > at + 1
+            && !is_exact
+        {
+            return self.add_within(at, start, new);
         }
         for (at, known_end) in &known {
             if *at >= start
@@ -138,6 +145,33 @@ impl Trail {
         if at < end {
             self.stretches.insert(at, Stretch { end, messages: None, fate, is_exact, place });
         }
+    }
+
+    /// Adds a message without an end that begins within the stretch at `at`. If that one has exact bytes the message is
+    /// among them. If only the beginnings of its messages are known, it is one of them that came again, or stands between
+    /// them and came late: only the text can tell, of all records.
+    fn add_within(&mut self, at: u64, start: u64, new: Stretch) {
+        let Some(known) = self.stretches.get_mut(&at).filter(|known| !known.is_exact) else { return };
+        let is_first = at == start;
+        if known.fate == new.fate {
+            if is_first {
+                return;
+            }
+            if let Some(place) = both(known.place, new.place) {
+                (known.messages, known.place) = (None, Some(place));
+                return;
+            }
+        }
+        let rest = Stretch { messages: None, ..*known };
+        if is_first {
+            self.stretches.remove(&at);
+        } else {
+            *known = Stretch { end: start, ..rest };
+        }
+        if new.end < rest.end {
+            self.stretches.insert(new.end, rest);
+        }
+        self.stretches.insert(start, new);
     }
 
     /// Puts a stretch where there is none, joined to the one before it if they are alike.
@@ -182,6 +216,18 @@ impl Trail {
         let (start, (_, last)) = (self.stretches.keys().next()?, self.stretches.last_key_value()?);
         Some((*start, last.end, last.is_exact))
     }
+}
+
+/// The place of what is in one place or the other, if they are in one partition.
+fn both(one: Option<Place>, other: Option<Place>) -> Option<Place> {
+    let (one, other) = (one?, other?);
+    let together = Place {
+        first: one.first.min(other.first),
+        last: one.last.max(other.last),
+        bytes: one.bytes + other.bytes,
+        ..one
+    };
+    ((one.topic, one.partition) == (other.topic, other.partition)).then_some(together)
 }
 
 /// The messages and the place of two stretches together, if they can be one.
@@ -241,11 +287,34 @@ mod tests {
     #[test]
     fn of_messages_without_an_end_only_the_beginnings_are_known_and_no_hole() {
         let mut trail = Trail::default();
-        for (record, start) in [(0, 0), (1, 100), (2, 250), (3, 100)] {
+        for (record, start) in [(0, 0), (1, 100), (2, 250), (3, 0)] {
             trail.add(start, None, Some(1), Fate::Settled, at(record));
         }
         assert_eq!(trail.spans(), [Span { start: 0, end: 251, messages: Some(3), fate: Fate::Settled }]);
         assert_eq!(trail.holes(), []);
+    }
+
+    #[test]
+    fn of_messages_without_an_end_one_that_came_late_or_again_is_left_to_the_text_and_never_lost() {
+        let mut trail = Trail::default();
+        for (record, start) in [(0, 0), (1, 100), (2, 400), (3, 250)] {
+            trail.add(start, None, Some(1), Fate::Settled, at(record));
+        }
+        assert_eq!(trail.spans(), [Span { start: 0, end: 401, messages: None, fate: Fate::Settled }]);
+        assert_eq!(trail.stretches[&0].place.map(|place| (place.first, place.last)), Some((0, 3)));
+    }
+
+    #[test]
+    fn of_messages_without_an_end_one_with_another_fate_is_told_apart_from_those_around_it() {
+        let mut trail = Trail::default();
+        for (record, start) in [(0, 0), (1, 100), (2, 400)] {
+            trail.add(start, None, Some(1), Fate::Settled, at(record));
+        }
+        trail.add(250, None, Some(1), Fate::Dead, None);
+        let span = |start, end, messages, fate| Span { start, end, messages, fate };
+        let (settled, dead) = (Fate::Settled, Fate::Dead);
+        let expected = [span(0, 250, None, settled), span(250, 251, Some(1), dead), span(251, 401, None, settled)];
+        assert_eq!(trail.spans(), expected);
     }
 
     proptest! {

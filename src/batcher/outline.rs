@@ -5,6 +5,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{
     frame::{self, FrameError, Meta, Segment, VERSION_HEADER},
     lines::{self, LINES_HEADER, Line},
@@ -25,7 +27,8 @@ pub struct Told {
     pub task: Arc<str>,
     /// Where the segment begins in the stream, in bytes.
     pub start: u64,
-    /// Where it ends; none if that can't be told, as of a message that is JSON, or that others lay among.
+    /// Where it ends; none if that can't be told: of a message that others lay among, or that is JSON whose text is
+    /// not what its bytes were.
     pub end: Option<u64>,
     /// How many messages begin in it; none if only its text can tell.
     pub messages: Option<u64>,
@@ -63,11 +66,11 @@ pub fn outline<'a>(
                 let is_exact = |segment: &Segment| segment.form.container.is_none() || segment.messages.is_plain();
                 told(&meta, is_exact)
             }
-            Line::Json(meta, _) => {
-                let is_empty = scratch.is_empty();
+            Line::Json(meta, hash) => {
                 let mut told = told(&meta, |_| false);
                 told.iter_mut().zip(&meta.segments).for_each(|(told, segment)| {
-                    told.messages = Some(u64::from(segment.part != Part::Last || !is_empty));
+                    told.messages = Some(u64::from(segment.part != Part::Last || !scratch.is_empty()));
+                    told.end = end_of(segment, hash, scratch);
                 });
                 told
             }
@@ -108,6 +111,24 @@ pub fn each<'a>(
         }
     }
     Ok(())
+}
+
+/// Where a message ends of which the text in JSON and the hash of its bytes are known: if the text is what its bytes were, as
+/// most are. The end may be a carriage return longer. `text` means nothing afterwards.
+fn end_of(segment: &Segment, hash: u64, text: &mut Vec<u8>) -> Option<u64> {
+    let Form { charset, container } = segment.form;
+    // Others may have lain among the lines of a message out of a container.
+    if container.is_some() {
+        return None;
+    }
+    if xxh3_64(text) != hash {
+        text.push(b'\r');
+        if segment.part.goes_on() || xxh3_64(text) != hash {
+            return None;
+        }
+    }
+    let newline = if segment.part.goes_on() { 0 } else { charset.newline().width() };
+    Some(segment.offset + (text.len() + newline) as u64)
 }
 
 fn told(meta: &Meta, is_exact: impl Fn(&Segment) -> bool) -> Vec<Told> {
@@ -203,13 +224,19 @@ fn is_nothing(segment: &Segment, piece: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Instant};
+
     use proptest::prelude::*;
 
     use super::{Message, Told, each, outline};
     use crate::{
-        batcher::frame::{self, Meta, Segment, Task},
+        batcher::{
+            Sender,
+            frame::{self, Meta, Segment, Task},
+            lines::{LineBatch, LineBatcher, Style, Value},
+        },
         document::{Builder, Passage, Settings, Source},
-        record::{Charset, Container, FileId, Form, Labels, Messages, Part, Run, Stream},
+        record::{Block, Charset, Container, FileId, Form, Labels, Messages, Origin, Part, Permit, Run, Stream, Tally},
     };
 
     fn meta(segments: Vec<Segment>) -> Meta {
@@ -267,6 +294,49 @@ mod tests {
             let (told, found) = both(segment(text, Part::Last, Form::default(), Messages::default()), text);
             assert_eq!((told[0].messages, found.len()), (told_count, count), "{text:?}");
         }
+    }
+
+    #[test]
+    fn json_tells_where_a_line_ends_whose_text_is_what_its_bytes_were() {
+        let told = |text: &[u8], form: Form| {
+            let origin = Origin {
+                stream: Stream { file: FileId(7), generation: 1 },
+                path: "/var/log/a.log".into(),
+                task: "t".into(),
+                labels: Labels::default(),
+                form,
+            };
+            let block = Block {
+                origin: Arc::new(origin),
+                offset: 100,
+                text: text.to_vec(),
+                lines: 1,
+                part: Part::Whole,
+                messages: Messages::default(),
+                read_at: "2026-11-21T10:00:00Z".parse().expect("a time"),
+                held: Arc::new(Tally::default()).read(1, text.len() as u64),
+                permit: Permit::none(),
+            };
+            let (style, sender) = (Style { value: Value::Json, headers: true }, ("h".into(), "m".into()));
+            let sender = Sender { host: sender.0, machine: sender.1 };
+            let mut batcher = LineBatcher::new(&crate::batcher::Settings::default(), style, sender);
+            assert!(batcher.push(block, None, Instant::now()).is_empty());
+            let LineBatch { buffer, pieces, .. } = batcher.seal().expect("a line");
+            let piece = &pieces.each[0];
+            let header = |name: &str| {
+                pieces.headers_of(piece, &buffer).find(|(known, _)| *known == name).map(|(_, value)| value)
+            };
+            let told = outline(header, pieces.value(piece, &buffer), &mut Vec::new()).expect("its own").expect("ours");
+            (told[0].start, told[0].end, told[0].messages)
+        };
+        let plain = Form::default();
+        assert_eq!(told(b"a \"line\"\n", plain), (100, Some(109), Some(1)));
+        assert_eq!(told(b"a line\r\n", plain), (100, Some(108), Some(1)));
+        assert_eq!(told(b"\xff\n", plain), (100, None, Some(1)), "it was mended");
+        let latin = Form { charset: Charset::of_label("latin1").expect("a label"), container: None };
+        assert_eq!(told(b"caf\xe9\n", latin), (100, None, Some(1)), "it was decoded");
+        let container = Form { container: Some(Container::Cri), ..plain };
+        assert_eq!(told(b"2026-11-21T10:00:00Z stdout F x\n", container), (100, None, Some(1)));
     }
 
     #[test]

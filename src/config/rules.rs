@@ -453,7 +453,7 @@ fn in_flight(path: &str, bytes: ByteSize, broken: &mut Broken) {
         broken.add(
             path,
             format!("{path} is {bytes}, more than {IN_FLIGHT_MAX}"),
-            "24MiB is enough for an agent, 32MiB for a transfer",
+            "24MiB, the default, is enough for nearly all",
         );
     }
 }

@@ -89,7 +89,7 @@ impl Default for Transfer {
             ids: Ids::default(),
             dead_letter_topic: "logdrive-dead-letter".to_owned(),
             workers: None,
-            in_flight_bytes_max: ByteSize::mib(32),
+            in_flight_bytes_max: ByteSize::mib(24),
             drain_timeout: DRAIN_TIMEOUT,
         }
     }

@@ -63,7 +63,7 @@ mod settings;
 mod tags;
 pub mod time;
 
-pub use builder::{Builder, Built, Lines, Passage, Source};
+pub use builder::{Builder, Built, Decoding, Lines, Passage, Source};
 pub use id::Id;
 pub use index_name::IndexName;
 pub use names::is_free;

@@ -30,7 +30,7 @@ pub struct SentLine<'a> {
     /// The value of `message`, with its quotation marks.
     pub message: &'a str,
     /// Whether there are escapes in it: `\"`, `\\`, `\/`, `\b`, `\f`, `\n`, `\r`, `\t`, and no others.
-    has_escapes: bool,
+    pub has_escapes: bool,
     /// From the comma behind the message to the last brace. Nothing is known of what is in between.
     pub rest: &'a [u8],
 }

@@ -24,10 +24,10 @@ use super::{
 use crate::{
     batcher::{
         frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
-        lines::{self, LINES_HEADER},
+        lines::{self, Decoded, LINES_HEADER},
     },
     config::Ids,
-    document::{Builder, Built, IndexName, Passage, Source},
+    document::{Builder, Built, Decoding, IndexName, Passage, Source},
     elastic::bulk,
     kafka::Record,
     letter::{Letter, Origin},
@@ -130,7 +130,7 @@ impl Worker {
         let done = if header(LINES_HEADER).is_some() {
             match self.lines.read(header, value, &mut self.text) {
                 Ok(None) => self.maker.segments(record.topic, self.lines.meta(), &mut self.text),
-                Ok(Some(hash)) => self.maker.message(record.topic, self.lines.meta(), hash, &mut self.text),
+                Ok(Some(decoded)) => self.maker.message(record.topic, self.lines.meta(), decoded, &mut self.text),
                 Err(error) => self.maker.unreadable(record, &error),
             }
         } else if header(VERSION_HEADER).is_some() || header(META_HEADER).is_some() {
@@ -174,13 +174,14 @@ impl Maker {
         Ok(())
     }
 
-    /// Packs the document of a message whose text and the hash of whose bytes are known.
-    fn message(&mut self, topic: &str, meta: &Meta, hash: u64, text: &mut [u8]) -> Result<(), Over> {
+    /// Packs the document of a message of which the text is known, and not the bytes.
+    fn message(&mut self, topic: &str, meta: &Meta, decoded: Decoded, text: &mut [u8]) -> Result<(), Over> {
         let Some(segment) = meta.segments.first() else { return Ok(()) };
         self.document.clear();
         let source = source(topic, meta, segment);
         let mut lines = self.builder.source(&source);
-        let built = lines.build_hashed(text, hash, segment.offset, segment.part, &mut self.document);
+        let message = Decoding { text, hash: decoded.hash, is_plain: decoded.is_plain };
+        let built = lines.build_decoded(message, segment.offset, segment.part, &mut self.document);
         self.packer.document(topic, source.task, built, &self.document)
     }
 

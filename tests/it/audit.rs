@@ -4,7 +4,7 @@ use std::{io::Write, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::rig::{LogFile, Program, Site, corpus, index, kafka, services, until};
+use crate::rig::{Dice, LogFile, Program, Site, corpus, index, kafka, services, until};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -215,21 +215,61 @@ async fn under_way(site: &Site, agent: Program) {
     agent.stop_well().await;
 }
 
+/// A task that sends the file of its name.
+fn task(site: &Site, name: &str, form: &[(&str, &str)]) -> toml::Value {
+    let mut task = toml::Table::new();
+    task.insert("name".to_owned(), name.into());
+    task.insert("paths".to_owned(), vec![site.logs().join(format!("{name}.log")).display().to_string()].into());
+    task.insert("topic".to_owned(), site.topic.clone().into());
+    task.extend(form.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())));
+    toml::Value::Table(task)
+}
+
+/// What the agent itself makes dead letters of never was in its topic.
+#[tokio::test]
+async fn lines_that_kafka_refuses_are_counted_as_the_agents_dead_letters_and_are_no_loss() {
+    let mut site = Site::without_topics("audit-refused", services::kafka(), services::elasticsearch());
+    kafka::create_limited(&site.kafka, &site.topic, 2, 30_000).await;
+    kafka::create(&site.kafka, &site.dead_letters, 1).await;
+    let forms: [(&str, &[(&str, &str)]); 3] =
+        [("packed", &[]), ("raw", &[("encoding", "lines")]), ("json", &[("encoding", "lines"), ("value", "json")])];
+    site.set("agent.tasks", forms.map(|(name, form)| task(&site, name, form)).to_vec());
+    let mut dice = Dice::new(61);
+    let files = forms.map(|(name, _)| {
+        // The line in the middle is too long for the topic, and too short to be cut. It can't be compressed.
+        let long: String = (0..40_000).map(|_| char::from(dice.within(33..127) as u8)).collect();
+        let line = |number| if number == 100 { format!("{long}\n") } else { format!("{name} {number}\n") };
+        let text = (0..201).map(line).collect::<String>().into_bytes();
+        LogFile { path: site.logs().join(format!("{name}.log")), text }
+    });
+    corpus::write_whole(&files);
+    let (mut agent, transfer) = (site.agent(), site.transfer());
+    agent.ready().await;
+    until("the long lines are dead letters", LIMIT, async || {
+        agent.metric("logdrive_dead_lettered_lines_total", &[]).await >= 3.0
+    })
+    .await;
+    arrived(&site, &site.indices(), 600).await;
+    let audit = Audit::beside(&agent, &site, &["--since", "1h"]);
+    assert_eq!((audit.code, audit.files.len()), (Some(0), 3), "{}", audit.said);
+    for (file, (name, _)) in files.iter().zip(forms) {
+        let name = format!("{name}.log");
+        assert_eq!(audit.counts(&name), [201, 200, 1, 0, 0, 0], "{name}: {}", audit.said);
+        let (start, end) = bounds(file, 100);
+        let told = json!([{ "kind": "dead_record", "start": start, "end": end, "lines": 1 }]);
+        assert_eq!(audit.file(&name)["differences"], told, "{name}");
+    }
+    agent.stop_well().await;
+    transfer.stop_well().await;
+}
+
 #[tokio::test]
 async fn a_missing_line_is_found_whatever_the_encoding_and_a_transfer_that_goes_on_changes_nothing() {
     let mut site = Site::new("audit-lines").await;
-    let task = |name: &str, form: &[(&str, &str)]| {
-        let mut task = toml::Table::new();
-        task.insert("name".to_owned(), name.into());
-        task.insert("paths".to_owned(), vec![site.logs().join(format!("{name}.log")).display().to_string()].into());
-        task.insert("topic".to_owned(), site.topic.clone().into());
-        task.extend(form.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())));
-        toml::Value::Table(task)
-    };
     let tasks = vec![
-        task("packed", &[]),
-        task("raw", &[("encoding", "lines")]),
-        task("json", &[("encoding", "lines"), ("value", "json")]),
+        task(&site, "packed", &[]),
+        task(&site, "raw", &[("encoding", "lines")]),
+        task(&site, "json", &[("encoding", "lines"), ("value", "json")]),
     ];
     site.set("agent.tasks", tasks);
     let mut files = corpus::files(&site.logs(), 6, 3, 1_500);

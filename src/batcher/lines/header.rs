@@ -148,6 +148,15 @@ pub(super) fn push(buffer: &mut Vec<u8>, bytes: &[u8]) -> Range<u32> {
     start..buffer.len() as u32
 }
 
+/// What is known of the text of a message that was sent as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The XXH3-64 of what its bytes were.
+    pub hash: u64,
+    /// Whether it is known to be UTF-8 in which nothing has to be escaped in JSON.
+    pub is_plain: bool,
+}
+
 /// Reads records one after the other; what those that follow each other say alike is understood once.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -161,8 +170,8 @@ pub struct Decoder {
 
 impl Decoder {
     /// Reads a record: what it says of its message into [`Decoder::meta`], and the message's text into `text`, whose
-    /// former content is lost. Nothing of either means anything after an error. Of a JSON value, the XXH3-64 of what the
-    /// message's bytes were is returned, and the one segment says where they stood, and no more.
+    /// former content is lost. Nothing of either means anything after an error. Of a JSON value, what is known of the text
+    /// is returned, and the one segment says where its bytes stood, and no more.
     ///
     /// # Errors
     /// If the record is of another version, or is damaged, or does not hold what it says, or more than it may.
@@ -171,7 +180,7 @@ impl Decoder {
         headers: impl Fn(&str) -> Option<&'a [u8]>,
         value: &[u8],
         text: &mut Vec<u8>,
-    ) -> Result<Option<u64>, FrameError> {
+    ) -> Result<Option<Decoded>, FrameError> {
         text.clear();
         let need = |name: &'static str| headers(name).ok_or(FrameError::Missing(name));
         let version = need(LINES_HEADER)?;
@@ -191,9 +200,9 @@ impl Decoder {
         }
         if self.is_json {
             let hash = number(need(HASH_HEADER)?, HASH_HEADER, 16)?;
-            push_message(value, &mut self.rest, text)?;
+            let is_plain = push_message(value, &mut self.rest, text)?;
             segment.bytes = text.len() as u64;
-            return Ok(Some(hash));
+            return Ok(Some(Decoded { hash, is_plain }));
         }
         text.extend_from_slice(value);
         complete(segment, text);
@@ -239,27 +248,28 @@ pub fn decode<'a>(
     text: &mut Vec<u8>,
 ) -> Result<Line, FrameError> {
     let mut decoder = Decoder::default();
-    let hash = decoder.read(headers, value, text)?;
+    let decoded = decoder.read(headers, value, text)?;
     let meta = decoder.meta.expect("a record was read");
-    Ok(match hash {
+    Ok(match decoded {
         None => Line::Raw(meta),
-        Some(hash) => Line::Json(meta, hash),
+        Some(Decoded { hash, .. }) => Line::Json(meta, hash),
     })
 }
 
-/// Appends the message in a JSON value. `known` is what stood behind the message of a value before, if that could be read.
-fn push_message(value: &[u8], known: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), FrameError> {
+/// Appends the message in a JSON value; whether it is plain. `known` is what stood behind the message of a value before, if
+/// that could be read.
+fn push_message(value: &[u8], known: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<bool, FrameError> {
     let sent = SentLine::of(value);
     if let Some(sent) = sent.filter(|sent| sent.rest == known) {
         sent.push_message(text);
-        return Ok(());
+        return Ok(!sent.has_escapes);
     }
     text.extend_from_slice(message_of(value)?.as_bytes());
     if let Some(sent) = sent.filter(|sent| sent.rest.len() <= META_BYTES_MAX) {
         known.clear();
         known.extend_from_slice(sent.rest);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// The message in a JSON value.
@@ -394,7 +404,7 @@ mod tests {
             let mut known = Vec::new();
             let read = |value: &[u8], known: &mut Vec<u8>| {
                 let mut text = Vec::new();
-                push_message(value, known, &mut text).map(|()| text).map_err(|error| error.to_string())
+                push_message(value, known, &mut text).map(|_| text).map_err(|error| error.to_string())
             };
             for value in values {
                 prop_assert_eq!(read(&value, &mut known), read(&value, &mut Vec::new()));

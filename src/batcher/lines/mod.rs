@@ -22,7 +22,7 @@ use crate::{
     splitter,
 };
 pub use cut::{Halves, cut};
-pub use header::{Decoder, HASH_HEADER, LINES_HEADER, Line, OFFSET_HEADER, PART_HEADER, decode};
+pub use header::{Decoded, Decoder, HASH_HEADER, LINES_HEADER, Line, OFFSET_HEADER, PART_HEADER, decode};
 
 /// The most records in a set.
 pub const RECORDS_MAX: usize = 10_000;

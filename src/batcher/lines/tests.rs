@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Decoder, Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode, linger};
+use super::{Decoded, Decoder, Line, LineBatch, LineBatcher, RECORDS_MAX, Settings, Style, Value, cut, decode, linger};
 use crate::{
     batcher::{
         frame::FrameError,
         tests::{block, blocks, sender},
     },
-    record::{Amount, Block, Budget, Charset, Form, Labels, Origin, Part, Run, SentLine},
+    record::{Amount, Block, Budget, Charset, Form, Labels, Origin, Part, Run, SentLine, json},
 };
 
 const RAW: Style = Style { value: Value::Raw, headers: true };
@@ -220,7 +220,10 @@ fn what_is_read_does_not_depend_on_what_was_read_before() {
             let value = batch.pieces.value(piece, &batch.buffer);
             let line = match decoder.read(header, value, &mut text).expect("readable") {
                 None => Line::Raw(decoder.meta().clone()),
-                Some(hash) => Line::Json(decoder.meta().clone(), hash),
+                Some(Decoded { hash, is_plain }) => {
+                    assert!(!is_plain || json::first_escape(&text).is_none() && std::str::from_utf8(&text).is_ok());
+                    Line::Json(decoder.meta().clone(), hash)
+                }
             };
             assert_eq!((line, text), read(batch, *index).expect("readable"));
             // A record that can't be read in between takes nothing along.

@@ -60,6 +60,17 @@ pub struct Built {
     pub tags: Tags,
 }
 
+/// What is left of a message whose bytes as they stood in the file are gone.
+#[derive(Debug)]
+pub struct Decoding<'a> {
+    /// Its text, without a carriage return; changed by reading JSON in it.
+    pub text: &'a mut [u8],
+    /// The XXH3-64 of what its bytes were.
+    pub hash: u64,
+    /// Whether it is known to be UTF-8 in which nothing has to be escaped in JSON.
+    pub is_plain: bool,
+}
+
 /// Makes documents. One for each thread that does; its buffers are used from line to line.
 pub struct Builder {
     rules: Rules,
@@ -103,6 +114,8 @@ struct Facts {
     said: Option<Said>,
     /// Its text has several lines.
     is_multiline: bool,
+    /// Its text is known to be UTF-8 in which nothing has to be escaped.
+    is_plain: bool,
     tags: Tags,
 }
 
@@ -174,25 +187,25 @@ impl Lines<'_> {
         let is_ended = !part.goes_on() && line.last() == Some(&b'\r');
         let end = line.len() - usize::from(is_ended);
         let start = if offset == 0 && line[..end].starts_with(Charset::UTF_8.mark()) { 3 } else { 0 };
-        let facts = Facts { offset, part, said: None, is_multiline: false, tags: Tags::NONE };
+        let facts = Facts { offset, part, said: None, is_multiline: false, is_plain: false, tags: Tags::NONE };
         self.0.document(id, &mut line[start..end], facts, out)
     }
 }
 
 impl Lines<'_> {
-    /// [`Lines::build`], for a message whose bytes as they stood in the file are gone: `text` is what is left of them,
-    /// as UTF-8 and without a carriage return, and `hash` is the XXH3-64 of what they were.
-    pub fn build_hashed(
+    /// [`Lines::build`], for a message whose bytes as they stood in the file are gone.
+    pub fn build_decoded(
         &mut self,
-        text: &mut [u8],
-        hash: u64,
+        message: Decoding<'_>,
         offset: u64,
         part: Part,
         out: &mut Vec<u8>,
     ) -> Option<Built> {
+        let Decoding { text, hash, is_plain } = message;
         let id = self.0.source.id.id_of(offset, hash);
-        let is_multiline = text.contains(&b'\n');
-        self.0.document(id, text, Facts { offset, part, said: None, is_multiline, tags: Tags::NONE }, out)
+        let is_multiline = !is_plain && text.contains(&b'\n');
+        let facts = Facts { offset, part, said: None, is_multiline, is_plain, tags: Tags::NONE };
+        self.0.document(id, text, facts, out)
     }
 }
 
@@ -397,7 +410,9 @@ impl TextLine<'_> {
         let mut tags = facts.tags;
         source.begin(clock, moment, out);
         out.push(b'"');
-        if !push_escaped(text, out) {
+        if facts.is_plain {
+            out.extend_from_slice(text);
+        } else if !push_escaped(text, out) {
             tags.add(Tags::INVALID_UTF8);
         }
         out.push(b'"');

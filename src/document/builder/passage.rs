@@ -167,7 +167,7 @@ impl Lines<'_> {
             joint.add(line, &mut scratch, |time| clock.of_text(time));
         }
         let Joint { said, tags, is_multiline, .. } = joint;
-        let facts = Facts { offset, part, said, is_multiline, tags };
+        let facts = Facts { offset, part, said, is_multiline, is_plain: false, tags };
         let built = builder.document(id, &mut scratch.joined, facts, out);
         builder.scratch = scratch;
         built
