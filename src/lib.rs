@@ -4,6 +4,7 @@
 //! (`tests/tidy.rs` checks it). `ARCHITECTURE.md` has the picture, the invariants and the walk of a line.
 
 // Floor 0: words and gauges.
+pub mod inspect;
 pub mod metrics;
 pub mod record;
 
@@ -32,6 +33,7 @@ pub mod agent;
 pub mod audit;
 pub mod local;
 pub mod search;
+pub mod top;
 pub mod transfer;
 pub mod trial;
 

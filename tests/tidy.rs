@@ -9,11 +9,11 @@ use std::{
 
 /// The floors, lowest first. A room imports only from floors below its own.
 const FLOORS: &[&[&str]] = &[
-    &["record", "metrics"],
+    &["record", "metrics", "inspect"],
     &["splitter", "store", "letter", "etcd"],
     &["reader", "batcher", "kafka", "checkpoint", "document", "elastic", "embedded", "host", "registry"],
     &["config"],
-    &["agent", "transfer", "local", "search", "audit", "trial"],
+    &["agent", "transfer", "local", "search", "audit", "trial", "top"],
     &["cli"],
 ];
 
@@ -32,6 +32,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("memchr", &["splitter", "document"]),
     ("metrics_exporter_prometheus", &["metrics"]),
     ("procfs_core", &["host"]),
+    ("ratatui", &["top"]),
     ("rdkafka", &["kafka"]),
     ("regex", &["reader", "host"]),
     ("rust_embed", &["search"]),

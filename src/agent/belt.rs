@@ -13,6 +13,7 @@ use super::{
     gather::{Gathered, Gatherer},
     letters::{Letters, Trial},
     route::Routes,
+    under_way::UnderWay,
 };
 use crate::{
     batcher::{self, Batch, Share, Split, frame::Packed, lines::Style},
@@ -53,7 +54,7 @@ pub(super) struct Bin {
     /// The records' key, if packed ones have one.
     key: Option<Arc<[u8]>>,
     /// The task of single lines; packed records have lines of all tasks that agree in the rest.
-    task: Option<Arc<str>>,
+    pub(super) task: Option<Arc<str>>,
 }
 
 /// Who sends: packed records and single lines go to Kafka in requests of different sizes.
@@ -84,13 +85,13 @@ struct Lane {
 pub(super) struct Belt {
     pub(super) keeper: Keeper,
     tallies: Tallies,
-    producers: Producers,
+    pub(super) producers: Producers,
     sender: batcher::Sender,
     settings: batcher::Settings,
     tasks: HashMap<Arc<str>, Lane>,
     routes: Routes,
     /// Bounded by the number of tasks and partitions.
-    gatherers: HashMap<Bin, Gatherer>,
+    pub(super) gatherers: HashMap<Bin, Gatherer>,
     /// Blocks whose topic isn't known yet. While there are any, no more events are taken, so they are few.
     parked: VecDeque<Block>,
     /// Batches that are full or old enough, until [`Belt::ship`] sends them.
@@ -99,6 +100,8 @@ pub(super) struct Belt {
     /// bounds them.
     refused: VecDeque<(Instant, Outgoing<Ticket>, KafkaError)>,
     pub(super) letters: Letters,
+    /// What was sent and not settled, for whoever asks.
+    pub(super) under_way: UnderWay,
 }
 
 impl Belt {
@@ -123,6 +126,7 @@ impl Belt {
             parked: VecDeque::new(),
             sealed: Vec::new(),
             refused: VecDeque::new(),
+            under_way: UnderWay::default(),
         };
         for (task, topic) in agent.tasks.iter().zip(agent.topics()?) {
             belt.begin(task, topic)?;
@@ -169,6 +173,11 @@ impl Belt {
     /// How many bytes of a task's text came and are not safe.
     pub(super) fn in_flight(&self, task: &str) -> u64 {
         self.tasks.get(task).map_or(0, |lane| lane.tally.account().in_flight.bytes)
+    }
+
+    /// Where the lines of a task go.
+    pub(super) fn topic(&self, task: &str) -> Option<&Arc<str>> {
+        self.tasks.get(task).map(|lane| &lane.topic)
     }
 
     /// Why nothing that was sent was acknowledged for at least `limit`, or why something is refused again and again, if
@@ -294,6 +303,7 @@ impl Belt {
             let mut outgoing = batch.outgoing(&bin.topic, bin.partition);
             outgoing.key = bin.key.as_ref().map(|key| key.to_vec());
             metrics::histogram(&list::BATCH_SIZE_BYTES, &[&bin.topic]).record(outgoing.ticket.text_bytes() as f64);
+            self.under_way.begin(&outgoing);
             self.send(outgoing).await;
         }
     }
@@ -334,7 +344,9 @@ impl Belt {
         let Ticket { account, shares, permit, .. } = ticket;
         shares.into_iter().for_each(|share| share.held.end(outcome));
         drop(permit);
+        let number = UnderWay::number(&account);
         let Some(account) = Arc::into_inner(account) else { return };
+        self.under_way.end(number);
         for span in account.spans {
             if let Err(error) = self.keeper.settle(&span) {
                 error!(error = %error, "a receipt does not fit its stream");
@@ -441,6 +453,11 @@ impl Producers {
             self.lines = Some(Arc::new(Producer::of_pieces(&self.kafka, linger, self.receipts.clone())?));
         }
         Ok(())
+    }
+
+    /// All that there are.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Producer<Ticket>> {
+        [Some(&*self.packed), self.lines.as_deref()].into_iter().flatten()
     }
 
     fn of(&self, of_lines: bool) -> &Arc<Producer<Ticket>> {

@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::{
     config::{Agent, Change, Task, Wanted},
+    inspect::Questions,
     metrics::{self, list},
 };
 
@@ -24,6 +25,8 @@ pub struct Control {
     pub wanted: watch::Receiver<Wanted>,
     /// Where the agent tells how its tasks stand.
     pub tasks: watch::Sender<Tasks>,
+    /// Who asks what is being done now.
+    pub questions: Questions,
 }
 
 /// How the tasks stand.
@@ -68,7 +71,8 @@ pub(super) enum Step {
 /// Everything that is wanted and that runs.
 pub(super) struct Fleet {
     agent: Agent,
-    control: Control,
+    wants: watch::Receiver<Wanted>,
+    tells: watch::Sender<Tasks>,
     wanted: Wanted,
     running: BTreeMap<Arc<str>, Running>,
     /// Tasks that end and of which nothing more comes; they may have something under way.
@@ -91,22 +95,24 @@ impl Running {
 }
 
 impl Fleet {
-    /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else.
-    pub(super) fn new(agent: &Agent, wanted: Wanted, control: Control) -> Self {
+    /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else. The questions
+    /// are not the fleet's to answer.
+    pub(super) fn new(agent: &Agent, wanted: Wanted, control: Control) -> (Self, Questions) {
+        let Control { wanted: wants, tasks: tells, questions } = control;
         let running = |task: &Task| (Arc::clone(&task.name), Running::new(task, wanted.generation));
         let running = wanted.tasks.iter().map(running).collect();
         let (dismissed, refused) = (BTreeSet::new(), BTreeMap::new());
-        let fleet = Self { agent: agent.clone(), control, wanted, running, dismissed, refused };
+        let fleet = Self { agent: agent.clone(), wants, tells, wanted, running, dismissed, refused };
         fleet.tell();
-        fleet
+        (fleet, questions)
     }
 
     /// Waits until something else is wanted; for ever if nobody is left who could want something.
     pub(super) async fn changed(&mut self) {
-        if self.control.wanted.changed().await.is_err() {
+        if self.wants.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-        self.wanted = self.control.wanted.borrow_and_update().clone();
+        self.wanted = self.wants.borrow_and_update().clone();
         info!(generation = self.wanted.generation, "the tasks change: {}", self.change());
     }
 
@@ -173,6 +179,11 @@ impl Fleet {
         ended
     }
 
+    /// How the tasks stand, as was told last.
+    pub(super) fn tasks(&self) -> watch::Ref<'_, Tasks> {
+        self.tells.borrow()
+    }
+
     /// Whether a task waits for what was read of it to be safe.
     pub(super) fn has_leaving(&self) -> bool {
         !self.dismissed.is_empty()
@@ -201,7 +212,7 @@ impl Fleet {
             self.refused.iter().map(|(name, why)| (Arc::clone(name), refused(why))).collect();
         each.extend(self.running.iter().map(|(name, running)| (Arc::clone(name), state(running))));
         let is_done = each.values().all(|state| state.standing != Standing::Draining);
-        self.control.tasks.send_if_modified(|told| {
+        self.tells.send_if_modified(|told| {
             let generation = if is_done { self.wanted.generation } else { told.generation };
             let now = Tasks { generation, each };
             let is_new = *told != now;

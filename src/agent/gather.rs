@@ -49,6 +49,14 @@ impl Gatherer {
         }
     }
 
+    /// How many bytes of text are being gathered, and since when; none if there are none.
+    pub(super) fn gathering(&self) -> Option<(usize, Instant)> {
+        match self {
+            Self::Packed(batcher) => batcher.gathering(),
+            Self::Lines(batcher) => batcher.gathering(),
+        }
+    }
+
     /// What is being gathered, if it is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<Gathered> {
         match self {

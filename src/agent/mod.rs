@@ -8,6 +8,7 @@
 mod belt;
 mod fleet;
 mod gather;
+mod inquiry;
 mod known;
 mod letters;
 mod lines;
@@ -17,6 +18,7 @@ mod route;
 mod saving;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ pub use self::fleet::{Control, Standing, TaskState, Tasks};
 use self::{
     belt::{Belt, Producers},
     fleet::{Fleet, Step},
+    inquiry::Inquiry,
     known::Known,
     outlook::{Outlook, SILENCE_MAX},
     route::Asking,
@@ -92,9 +95,11 @@ pub async fn run(
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
     let producers = Producers::new(&config.kafka, config.agent.batch.age_max, receipts)?;
     let belt = Belt::new(&config.agent, host_name, machine, producers, tallies, config.kafka.clone())?;
+    let (fleet, questions) = Fleet::new(&config.agent, first, control);
     let wires = Wires {
+        inquiry: Inquiry::new(questions, reader.inspector()),
         reader,
-        fleet: Fleet::new(&config.agent, first, control),
+        fleet,
         blocks,
         delivered,
         budget,
@@ -109,6 +114,7 @@ pub async fn run(
 struct Wires {
     reader: Reader,
     fleet: Fleet,
+    inquiry: Inquiry,
     blocks: mpsc::Receiver<Event>,
     delivered: mpsc::Receiver<Delivered<Ticket>>,
     budget: Budget,
@@ -141,6 +147,9 @@ impl Wires {
                 () = self.saving.finished(&mut belt.keeper) => (),
                 () = self.fleet.changed() => self.follow(&mut belt, &mut asking, &mut outlook),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
+                (question, seen) = self.inquiry.next() => {
+                    inquiry::answer(question, seen, &self.fleet.tasks(), &belt, &self.budget);
+                }
                 _ = tick.tick() => {
                     self.tick(&mut belt);
                     outlook.tell(belt.silence(SILENCE_MAX).as_ref());
@@ -229,7 +238,15 @@ impl Wires {
         let reader = self.reader;
         let stopping = tokio::spawn(reader.stop());
         let finish = async {
-            while let Some(event) = self.blocks.recv().await {
+            loop {
+                let event = tokio::select! {
+                    event = self.blocks.recv() => event,
+                    (question, seen) = self.inquiry.next() => {
+                        inquiry::answer(question, seen, &self.fleet.tasks(), &belt, &self.budget);
+                        continue;
+                    }
+                };
+                let Some(event) = event else { break };
                 if event.must_be_saved_first() {
                     self.saving.want();
                 }
@@ -243,6 +260,9 @@ impl Wires {
                 tokio::select! {
                     Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
+                    (question, seen) = self.inquiry.next() => {
+                        inquiry::answer(question, seen, &self.fleet.tasks(), &belt, &self.budget);
+                    }
                 }
             }
         };

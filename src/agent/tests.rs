@@ -20,6 +20,7 @@ use crate::{
     batcher::frame,
     checkpoint::Window,
     config::{Config, Task, Wanted},
+    inspect,
     kafka::{self, Reach},
     metrics::Health,
     record::Stream,
@@ -59,7 +60,8 @@ impl Site {
         let token = stop.clone();
         let (wants, wanted) = watch::channel(Wanted { tasks: config.agent.tasks.clone().into(), generation: 1 });
         let (tells, told) = watch::channel(Tasks::default());
-        let control = Control { wanted, tasks: tells };
+        let (_, questions) = inspect::channel();
+        let control = Control { wanted, tasks: tells, questions };
         self.control = Some((wants, told));
         let role = async move { super::run(&config, control, token, &Health::default(), &Window::default()).await };
         self.running = Some((stop, tokio::spawn(role)));

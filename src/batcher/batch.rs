@@ -157,6 +157,12 @@ impl Batcher {
         self.open.as_ref().map(|open| open.since + self.age_max)
     }
 
+    /// How many bytes of text are being gathered, and since when; none if there are none.
+    #[must_use]
+    pub fn gathering(&self) -> Option<(usize, Instant)> {
+        self.open.as_ref().map(|open| (open.text_bytes, open.since))
+    }
+
     /// The batch that is being gathered, if it is due.
     #[must_use]
     pub fn due(&mut self, now: Instant) -> Option<Batch> {

@@ -186,6 +186,11 @@ impl Keeper {
         self.ledger.sources().filter_map(|stream| self.ledger.safe_to(stream).map(|to| (stream, to)))
     }
 
+    /// Each stream that is open, where its file was last seen, and up to where it is safe.
+    pub fn streams(&self) -> impl Iterator<Item = (Stream, &Path, u64)> + '_ {
+        self.known.iter().filter_map(|(stream, known)| Some((*stream, &*known.path, self.ledger.safe_to(*stream)?)))
+    }
+
     /// Forgets the streams that rest, as what is due of them was handed over to be saved.
     fn forget_resting(&mut self) {
         let ledger = &self.ledger;

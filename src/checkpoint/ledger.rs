@@ -153,6 +153,12 @@ impl<K: Copy + Eq + Hash, M: Copy> Ledger<K, M> {
         self.sources.get(&source).map(|account| account.next)
     }
 
+    /// How many stretches of `source` are settled behind its watermark.
+    #[must_use]
+    pub fn settled_ahead(&self, source: K) -> usize {
+        self.sources.get(&source).map_or(0, |account| account.ahead.len())
+    }
+
     /// The sources whose watermark moved since the last call, with their watermarks.
     pub fn moved(&mut self) -> Vec<(K, Safe<M>)> {
         let sources = &self.sources;

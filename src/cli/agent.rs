@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::{
-    check,
+    check, debug,
     fleet::{self, Fleet},
     presence,
     reload::{Tasks::Live, Uses},
@@ -13,6 +13,7 @@ use crate::{
     agent::{self, Control, Tasks},
     checkpoint::Window,
     config::{Config, Wanted},
+    inspect,
     registry::{Registration, Role},
 };
 
@@ -27,13 +28,14 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     config.for_agent()?;
     check::warn_of_overlaps(config);
     let window = Window::default();
-    let routes = serve::checkpoints(window.clone());
+    let (asker, questions) = inspect::channel();
+    let routes = serve::checkpoints(window.clone()).merge(debug::routes(&config.metrics, asker));
     let first = Wanted { tasks: config.agent.tasks.clone().into(), generation: FIRST };
     let (local, locals) = watch::channel(first.clone());
     let fleet = Fleet::open(config)?;
     let (wants, wanted) = watch::channel(fleet.as_ref().map_or(first.clone(), |fleet| fleet.first(&first)));
     let (tells, tasks) = watch::channel(Tasks::default());
-    let control = Control { wanted, tasks: tells };
+    let control = Control { wanted, tasks: tells, questions };
     let uses = Uses { tables: USES, tasks: Live(local) };
     service::run_with(config, uses, routes, async |stop, health| {
         let (etcd, view) = (fleet.as_ref().map(Fleet::etcd), fleet.as_ref().map(Fleet::view));

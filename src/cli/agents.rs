@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     etcd::Etcd,
-    registry::{self, Member, Standing, TaskState},
+    registry::{self, Member, Registration, Role, Standing, TaskState},
 };
 
 pub(super) fn run(config: &Config, asked: &Agents) -> anyhow::Result<()> {
@@ -82,11 +82,26 @@ fn row(member: &Member, now: Timestamp) -> [String; 9] {
         member.standing.to_string(),
         plain(&said.version),
         or_nothing(age(said.started, now)),
-        or_nothing(said.tasks_total.to_string()),
-        or_nothing(bytesize::ByteSize(said.unread_bytes).to_string()),
+        or_nothing(work(said)),
+        or_nothing(behind(said)),
         if revisions.is_empty() { "-".to_owned() } else { revisions.join(" ") },
         why(member),
     ]
+}
+
+/// What it works on: an agent tasks, a transfer partitions.
+fn work(said: &Registration) -> String {
+    match said.role {
+        Role::Agent => said.tasks_total.to_string(),
+        Role::Transfer => format!("{} partitions", said.partitions),
+    }
+}
+
+fn behind(said: &Registration) -> String {
+    match said.role {
+        Role::Agent => bytesize::ByteSize(said.unread_bytes).to_string(),
+        Role::Transfer => format!("{} records", said.lag_records),
+    }
 }
 
 /// The first reason for the state, in one line.
@@ -130,14 +145,20 @@ mod tests {
                 "keys": [{"key": "/all", "revision": 7, "reason": "no JSON\nat all"}], "tasks_total": 3,
                 "unread_bytes": 1048576}"#,
             ),
+            member(
+                Standing::Running,
+                r#"{"role": "transfer", "id": "3", "host": "es-1", "version": "1.0", "started": "2026-01-01T00:00:00Z",
+                "topics": ["app"], "partitions": 12, "lag_records": 2048}"#,
+            ),
         ];
         let mut out = Vec::new();
         write(&members, "2026-01-01T00:05:00Z".parse().expect("a time"), &mut out).expect("memory takes it");
         assert_eq!(
             String::from_utf8(out).expect("text"),
-            "HOST   ROLE   STATE     VERSION  UP  TASKS   BEHIND  REVISIONS  WHY\n\
-             web-2  agent  silent    1.0       -      -        -  -          \n\
-             web-1  agent  refusing  1.0      5m      3  1.0 MiB  /all@7     /all: no JSON\n"
+            "HOST   ROLE      STATE     VERSION  UP          TASKS        BEHIND  REVISIONS  WHY\n\
+             web-2  agent     silent    1.0       -              -             -  -          \n\
+             web-1  agent     refusing  1.0      5m              3       1.0 MiB  /all@7     /all: no JSON\n\
+             es-1   transfer  running   1.0      5m  12 partitions  2048 records  -          \n"
         );
     }
 }

@@ -92,6 +92,8 @@ They are those of `logdrive agent` with the same configuration. Looking at them 
     DeadLetters(DeadLetters),
     /// See which agents and transfers are there, what they run and how they fare
     Agents(Agents),
+    /// Watch processes at work: rates, what is behind, latencies, errors
+    Top(Top),
     /// See and change what hosts collect, in etcd
     #[command(after_help = "\
 Examples:
@@ -243,7 +245,7 @@ Examples:
   logdrive agents --forget web-9
 
 States, the worst first: silent (was there, and is not), refusing (a task or a key's value), failing (Kafka or the
-store can't be reached), behind (256 MiB or more), updating, running. They register in the etcd of the configuration.")]
+store can't be reached), behind (256 MiB, or a million records, or more), updating, running. They register in the etcd of the configuration.")]
 pub(super) struct Agents {
     /// Only these: hosts, or the first digits of an id
     #[arg(value_name = "HOST|ID")]
@@ -254,6 +256,56 @@ pub(super) struct Agents {
     /// Forget one that is silent and will not come back
     #[arg(long, value_name = "HOST|ID", conflicts_with_all = ["hosts", "json"])]
     pub(super) forget: Option<String>,
+}
+
+/// `logdrive top`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  logdrive top
+  logdrive top --url web-1:9717 --view files
+  logdrive top --all
+  logdrive top --json --count 1 | jq '.tasks[] | select(.behind_bytes > 1e9) | .task'
+
+On a terminal: tab or 1 to 5 for the views, s and r to sort, / to filter, p to pause, ? for all keys, q to quit. It asks
+the port of metrics.listen; --all asks those who are registered in the etcd of the configuration.")]
+pub(super) struct Top {
+    /// The process, by where it serves its metrics [default: metrics.listen of the configuration]
+    #[arg(long, value_name = "URL", conflicts_with = "all")]
+    pub(super) url: Option<String>,
+    /// All agents and transfers that are registered in etcd
+    #[arg(long)]
+    pub(super) all: bool,
+    /// What to show first [default: tasks; with --all, processes]
+    #[arg(long, value_name = "VIEW")]
+    pub(super) view: Option<TopView>,
+    /// How long to wait between two looks
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub(super) interval: jiff::SignedDuration,
+    /// End after so many looks
+    #[arg(long, value_name = "N")]
+    pub(super) count: Option<u64>,
+    /// Tables as plain text, one after the other, though this is a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(super) plain: bool,
+    /// One JSON object a look, with all views
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The views of `logdrive top`, in the order of their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TopView {
+    /// Tasks.
+    Tasks,
+    /// Files.
+    Files,
+    /// Topics and partitions.
+    Kafka,
+    /// Documents and bulk requests.
+    Store,
+    /// The processes.
+    Processes,
 }
 
 /// `logdrive tasks`.

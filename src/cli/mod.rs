@@ -11,6 +11,7 @@ mod audit;
 mod check;
 mod checkpoints;
 mod dead_letters;
+mod debug;
 mod dry_run;
 mod failure;
 mod fleet;
@@ -26,18 +27,16 @@ mod signals;
 mod stores;
 mod table;
 mod tasks;
+mod top;
+mod transfer;
 mod trial;
 mod up;
 mod web;
 
 use std::process::ExitCode;
 
-use self::{
-    arguments::{Arguments, Command},
-    reload::{Tasks, Uses},
-};
-
-use crate::{config::Config, host, registry::Role, transfer};
+use self::arguments::{Arguments, Command};
+use crate::{config::Config, host};
 
 /// Runs what the command line says, and says how it ended.
 #[must_use]
@@ -75,25 +74,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::Up(up) => up::run(&config, up),
         Command::Agent => agent::run(&config),
-        Command::Transfer => {
-            config.for_transfer()?;
-            let tables = &[
-                "data_dir",
-                "document",
-                "elasticsearch",
-                "etcd",
-                "host",
-                "kafka",
-                "metrics",
-                "transfer",
-                "worker_threads",
-            ];
-            let uses = Uses { tables, tasks: Tasks::Unused };
-            service::run(&config, uses, async |stop, health| {
-                let run = transfer::run(&config, stop, &health);
-                presence::present(&config, presence::etcd(&config)?, Role::Transfer, health.clone(), |_| (), run).await
-            })
-        }
+        Command::Transfer => transfer::run(&config),
         Command::Web => web::run(&config),
         Command::Search(search) => search::run(&config, search),
         Command::Audit(asked) => audit::run(&config, asked),
@@ -104,5 +85,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Command::DeadLetters(asked) => dead_letters::run(&config, asked),
         Command::Agents(asked) => agents::run(&config, asked),
         Command::Tasks(asked) => tasks::run(&config, asked),
+        Command::Top(asked) => top::run(&config, asked),
     }
 }

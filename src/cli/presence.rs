@@ -89,6 +89,10 @@ fn registration(config: &Config, role: Role) -> anyhow::Result<Registration> {
         tasks_total: 0,
         tasks: Vec::new(),
         unread_bytes: 0,
+        topics: Vec::new(),
+        partitions: 0,
+        lag_records: 0,
+        metrics: config.metrics.listen.clone(),
         failing: Vec::new(),
     })
 }

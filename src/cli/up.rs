@@ -7,11 +7,12 @@ use tracing::{info, warn};
 
 use super::{
     arguments::Up,
+    debug,
     failure::Usage,
     reload::{Tasks, Uses},
     serve, service,
 };
-use crate::{config::Config, local::Local, reader, search};
+use crate::{config::Config, inspect, local::Local, reader, search};
 
 pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
     if up.patterns.is_empty() && config.agent.tasks.is_empty() {
@@ -21,13 +22,15 @@ pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
     let tasks = if patterns.is_empty() { Tasks::Fixed } else { Tasks::Unused };
     let tables = &["agent", "data_dir", "document", "embedded", "host", "metrics", "web", "worker_threads"];
-    service::run(config, Uses { tables, tasks }, async |stop, health| {
+    let (asker, questions) = inspect::channel();
+    let routes = debug::routes(&config.metrics, asker);
+    service::run_with(config, Uses { tables, tasks }, routes, async |stop, health| {
         let listener = serve::open(&config.web.listen, "web.listen").await?;
         let address = listener.local_addr().context("can't tell the page's address")?;
         let local = Local::open(config)?;
         serve::spawn(listener, search::router(Arc::new(local.store())), stop.child_token());
         info!("open http://{address}");
-        local.run(config, patterns, stop, &health).await
+        local.run(config, patterns, stop, &health, questions).await
     })
 }
 

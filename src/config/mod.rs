@@ -109,6 +109,25 @@ pub struct Config {
 pub struct Metrics {
     /// An address and a port; port 0 takes any that is free, and the log says which.
     pub listen: String,
+    /// Whether `/debug/state` is served, which names files, topics and servers. If it isn't said: only where
+    /// `listen` is an address that other hosts don't reach.
+    pub debug: Option<bool>,
+}
+
+impl Metrics {
+    /// Whether what is being done now may be asked for.
+    #[must_use]
+    pub fn serves_debug(&self) -> bool {
+        self.debug.unwrap_or_else(|| self.is_local())
+    }
+
+    /// Whether only this host reaches it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let host = self.listen.rsplit_once(':').map_or("", |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        address.map_or(host == "localhost", |address| address.is_loopback())
+    }
 }
 
 /// `[web]`: where `logdrive up` and `logdrive web` serve the search page.
@@ -147,7 +166,7 @@ impl Default for Config {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9717".to_owned() }
+        Self { listen: "127.0.0.1:9717".to_owned(), debug: None }
     }
 }
 

@@ -198,6 +198,13 @@ impl Consumer {
         self.client().context().trouble.subscribe()
     }
 
+    /// How many records each partition is behind its end, as was counted last; one of which nothing was counted yet is not
+    /// in it.
+    #[must_use]
+    pub fn lag(&self) -> HashMap<(Arc<str>, i32), u64> {
+        self.client().context().lag.now()
+    }
+
     /// No record of this assignment comes any more until [`Consumer::read_again`]; the partition stays ours.
     pub fn set_aside(&mut self, assignment: AssignmentId) {
         self.live.remove(&assignment);

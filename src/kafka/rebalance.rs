@@ -86,7 +86,7 @@ pub(super) struct Context {
     /// Whether the role takes no records now; partitions that come are then paused too.
     pub(super) paused: AtomicBool,
     pub(super) trouble: watch::Sender<Option<KafkaError>>,
-    lag: Lag,
+    pub(super) lag: Lag,
     vitals: Vitals,
     servers: String,
     tokens: Tokens,

@@ -13,12 +13,13 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
-use std::{thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,9 @@ use crate::{
     document::Builder,
     embedded::{Embedded, Start, Writer, store_dir},
     host,
+    inspect::{self, File, Files, Questions, Reading, State},
     metrics::{self, Health, list},
-    reader::{self, Event, Reader, Tallies, Task},
+    reader::{self, Event, Inspector, Reader, Seen, Status, Tallies, Task},
     record::{Budget, Checkpoint},
 };
 
@@ -101,6 +103,7 @@ impl Local {
         patterns: Vec<String>,
         stop: CancellationToken,
         health: &Health,
+        questions: Questions,
     ) -> anyhow::Result<()> {
         let machine = host::machine_id(&config.data_dir)?;
         let host_name = config.agent.host.clone().unwrap_or_else(host::name);
@@ -126,8 +129,28 @@ impl Local {
         let work = (intake, Saver::new(self.checkpoints));
         let indexing = Indexing::new(work, pace, parts, give_up.clone());
         let ended = start(indexing, blocks)?;
+        // Ends when nobody waits for the role any more.
+        let mut asked = JoinSet::new();
+        asked.spawn(answer(questions, reader.inspector(), tallies.clone(), budget.clone()));
         let wires = Wires { reader, tasks, budget, tallies, ended, give_up, reported: Instant::now() };
         wires.carry(config.agent.drain_timeout, stop).await
+    }
+}
+
+/// Answers whoever asks what is being done now.
+async fn answer(mut questions: Questions, inspector: Inspector, tallies: Tallies, budget: Budget) {
+    while let Some(question) = questions.next().await {
+        let Seen { lanes, tasks, files, files_total: total, unread_bytes } = inspector.look(question.files).await;
+        let told = |(name, status): (&Arc<str>, &Status)| {
+            let in_flight_bytes = tallies.of(name).account().in_flight.bytes;
+            inspect::Task { state: "running".to_owned(), ..status.told(name, in_flight_bytes) }
+        };
+        let mut tasks: Vec<_> = tasks.iter().map(told).collect();
+        tasks.sort_by(|one, other| one.name.cmp(&other.name));
+        let each: Vec<File> = files.into_iter().map(|(_, file)| file).collect();
+        let files = Files { total, left_out: total - each.len(), unread_bytes, each };
+        let state = State::of("up", budget.in_flight(), budget.bytes_max());
+        question.answer(State { reading: Some(Reading { tasks, lanes, files }), ..state });
     }
 }
 

@@ -9,6 +9,7 @@ use super::Local;
 use crate::{
     config::Config,
     embedded::Embedded,
+    inspect,
     metrics::Health,
     store::{Page, Query, Store},
 };
@@ -34,7 +35,8 @@ fn start(dir: &Path) -> Running {
     let (store, stop, health) = (local.store(), CancellationToken::new(), Health::default());
     let patterns = vec![dir.join("*.log").display().to_string()];
     let (stopping, sick) = (stop.clone(), health.clone());
-    let ended = tokio::spawn(async move { local.run(&config, patterns, stopping, &sick).await });
+    let (_, questions) = inspect::channel();
+    let ended = tokio::spawn(async move { local.run(&config, patterns, stopping, &sick, questions).await });
     Running { store, health, stop, ended }
 }
 

@@ -7,10 +7,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{identity, order::Dismissal, progress::Progress, reading::Reading, schedule::Rule, succession::Succession};
-use crate::record::{Checkpoint, FileId, Place};
+use crate::{
+    inspect,
+    record::{Checkpoint, FileId, Place},
+};
 
 /// A file, handed to the lane that will read it.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ pub(super) enum Command {
     Begin(Arc<str>, Rule),
     /// Let all files of a task go.
     Dismiss(Arc<Dismissal>),
+    /// Tell what the lane is doing.
+    Describe(oneshot::Sender<inspect::Lane>),
 }
 
 /// What a lane was told of a file that is in its turn: the sum of it, so that it stays small however long the turn.
@@ -92,7 +97,7 @@ impl Later {
             Command::Renamed(id, path) => self.renamed = Some((id, path)),
             Command::Deleted(id) => self.deleted = Some(id),
             // These are about no file.
-            Command::Begin(..) | Command::Dismiss(_) => (),
+            Command::Begin(..) | Command::Dismiss(_) | Command::Describe(_) => (),
         }
     }
 
@@ -106,6 +111,7 @@ impl Later {
 }
 
 /// A lane's inbox. It is bounded by the files there are: each has at most one wake in it.
+/// Questions are few.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     commands: Mutex<Vec<Command>>,

@@ -16,6 +16,7 @@ mod farewell;
 mod identity;
 mod inbox;
 mod inflate;
+mod inspect;
 mod kin;
 mod known;
 mod lane;
@@ -51,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use identity::seed;
+pub use inspect::{Inspector, Seen};
 pub use multiline::{Multiline, MultilineError, Preset};
 pub use pattern::{Pattern, PatternError, check_pattern, count_matches};
 pub use retrace::{Found, Trace, examine, find_again, position};
@@ -315,6 +317,7 @@ pub struct Reader {
     wake: UnixStream,
     threads: Vec<thread::JoinHandle<()>>,
     table: Arc<Table>,
+    lanes: Vec<Arc<Inbox>>,
     settings: Settings,
 }
 
@@ -367,8 +370,9 @@ impl Reader {
             let thread = thread::Builder::new().name(format!("lane-{index}"));
             threads.push(thread.spawn(move || run_lane(uring, context, rules, inbox))?);
         }
+        let inboxes = discover.lanes.clone();
         threads.push(thread::Builder::new().name("discover".to_owned()).spawn(move || discover.run())?);
-        Ok(Self { stop, wake, threads, table, settings })
+        Ok(Self { stop, wake, threads, table, lanes: inboxes, settings })
     }
 
     /// Begins to read what one more task means. None of the same name may be read.
@@ -409,6 +413,12 @@ impl Reader {
     #[must_use]
     pub fn status(&self) -> HashMap<Arc<str>, Status> {
         self.table.status()
+    }
+
+    /// Who can tell what each file and lane is doing, also while the reader stops.
+    #[must_use]
+    pub fn inspector(&self) -> Inspector {
+        Inspector { table: Arc::clone(&self.table), lanes: self.lanes.clone() }
     }
 }
 

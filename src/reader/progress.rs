@@ -188,6 +188,11 @@ impl Progress {
         }
     }
 
+    /// Whether the file is compressed, so that [`Self::read`] counts its own bytes and not its text's.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed.load(Relaxed)
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }

@@ -146,6 +146,11 @@ impl Schedule {
         self.line.push_back(Place::Ticket(*index));
     }
 
+    /// How many stand in line, or would if their task's rate allowed it.
+    pub(super) fn len(&self) -> usize {
+        self.line.len() + self.own.iter().map(|own| own.aside).sum::<usize>()
+    }
+
     /// Whose turn it is now; none if nobody's, or if all have to wait.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Grant> {
         loop {

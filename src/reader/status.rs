@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::progress::{Progress, Standing};
-use crate::metrics::{self, list};
+use crate::{
+    inspect,
+    metrics::{self, list},
+};
 
 /// The files of a task, each in one state, and what of them was not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,19 @@ impl Status {
         *state += 1;
         self.unread_bytes += progress.unread();
         self.oldest_unread = self.oldest_unread.max(progress.oldest_unread(now_ms));
+    }
+
+    /// The task as one that asks is told of it; what the reader doesn't know of it is left empty.
+    #[must_use]
+    pub fn told(&self, task: &str, in_flight_bytes: u64) -> inspect::Task {
+        inspect::Task {
+            name: task.to_owned(),
+            files: self.open + self.idle + self.draining + self.failed + self.waiting,
+            unread_bytes: self.unread_bytes,
+            in_flight_bytes,
+            oldest_unread_seconds: self.oldest_unread.map(|age| age.as_secs_f64()),
+            ..inspect::Task::default()
+        }
     }
 
     /// Sets the metrics of a task of which, beside what was not read, so many bytes were read and are not safe.

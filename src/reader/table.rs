@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io::Write,
     os::unix::net::UnixStream,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,8 +25,17 @@ pub(super) struct Table {
     wake: UnixStream,
 }
 
-/// A file's task, and how far it was read.
-type Shared = (Arc<str>, Arc<Progress>);
+/// A file, as discovery knows it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) task: Arc<str>,
+    /// Its first name; the last one that it had if it has none.
+    pub(super) path: Arc<Path>,
+    /// The lane that reads it.
+    pub(super) lane: usize,
+    /// How far it was read.
+    pub(super) progress: Arc<Progress>,
+}
 
 impl Table {
     /// A table without files; a byte on `wake` wakes discovery.
@@ -37,7 +47,7 @@ impl Table {
     pub(super) fn status(&self) -> HashMap<Arc<str>, Status> {
         let now_ms = Timestamp::now().as_millisecond();
         let mut all: HashMap<Arc<str>, Status> = HashMap::new();
-        for (task, progress) in lock(&self.files).values() {
+        for Shared { task, progress, .. } in lock(&self.files).values() {
             match all.get_mut(task) {
                 Some(status) => status.add(progress, now_ms),
                 None => all.entry(Arc::clone(task)).or_default().add(progress, now_ms),
@@ -46,14 +56,26 @@ impl Table {
         all
     }
 
-    pub(super) fn insert(&self, id: FileId, task: &Arc<str>, progress: &Arc<Progress>) {
-        lock(&self.files).insert(id, (Arc::clone(task), Arc::clone(progress)));
+    pub(super) fn insert(&self, id: FileId, file: Shared) {
+        lock(&self.files).insert(id, file);
+    }
+
+    /// The file has another first name.
+    pub(super) fn renamed(&self, id: FileId, path: &Arc<Path>) {
+        if let Some(file) = lock(&self.files).get_mut(&id) {
+            file.path = Arc::clone(path);
+        }
+    }
+
+    /// Looks at all files. Lanes and discovery wait meanwhile if a file comes or goes, so it has to be quick.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&HashMap<FileId, Shared>) -> T) -> T {
+        look(&lock(&self.files))
     }
 
     /// Forgets a file of which nothing more will come, unless it has come back meanwhile.
     pub(super) fn remove(&self, id: FileId, progress: &Arc<Progress>) {
         let mut files = lock(&self.files);
-        if files.get(&id).is_some_and(|(_, known)| Arc::ptr_eq(known, progress)) {
+        if files.get(&id).is_some_and(|known| Arc::ptr_eq(&known.progress, progress)) {
             files.remove(&id);
         }
     }

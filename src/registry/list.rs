@@ -16,6 +16,9 @@ pub(super) const KNOWN: &str = "known";
 /// How far behind one may be and fare well.
 const BEHIND_BYTES: u64 = 256 << 20;
 
+/// And how many records.
+const BEHIND_RECORDS: u64 = 1 << 20;
+
 /// A process, as it said last.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Member {
@@ -36,7 +39,7 @@ pub enum Standing {
     Refusing,
     /// It can't do its work now.
     Failing,
-    /// It is 256 MiB behind, or more.
+    /// It is 256 MiB or a million records behind, or more.
     Behind,
     /// Tasks of it end or change.
     Updating,
@@ -92,6 +95,7 @@ fn standing(registration: &Registration) -> Standing {
         _ if any(Refused) || registration.keys.iter().any(|key| key.reason.is_some()) => Standing::Refusing,
         _ if !registration.failing.is_empty() => Standing::Failing,
         _ if registration.unread_bytes >= BEHIND_BYTES => Standing::Behind,
+        _ if registration.lag_records >= BEHIND_RECORDS => Standing::Behind,
         _ if any(Draining) => Standing::Updating,
         _ => Standing::Running,
     }

@@ -11,6 +11,9 @@ const TASKS_MAX: usize = 500;
 /// Fewer bytes behind than this are none here.
 const UNREAD_MIN: u64 = 1 << 20;
 
+/// And fewer records.
+const LAG_MIN: u64 = 1 << 10;
+
 /// What a process says of itself. What it doesn't know of a newer version's is passed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
@@ -45,6 +48,18 @@ pub struct Registration {
     /// Bytes behind, all tasks together: rounded down to a power of two, and 0 below 1 MiB.
     #[serde(default)]
     pub unread_bytes: u64,
+    /// The topics of a transfer's partitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// How many partitions a transfer has.
+    #[serde(default)]
+    pub partitions: usize,
+    /// Records that a transfer is behind the ends of its partitions: rounded down to a power of two, and 0 below 1024.
+    #[serde(default)]
+    pub lag_records: u64,
+    /// Where it serves its metrics: an address and a port; nothing from an older version.
+    #[serde(default)]
+    pub metrics: String,
     /// What it can't do its work without, and does not have, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<String>,
@@ -112,8 +127,10 @@ impl Registration {
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut written = self.clone();
         written.tasks_total = written.tasks_total.max(written.tasks.len());
-        written.unread_bytes = rounded(written.unread_bytes);
-        written.tasks.iter_mut().for_each(|task| task.unread_bytes = rounded(task.unread_bytes));
+        written.unread_bytes = rounded(written.unread_bytes, UNREAD_MIN);
+        written.lag_records = rounded(written.lag_records, LAG_MIN);
+        written.topics.truncate(TASKS_MAX);
+        written.tasks.iter_mut().for_each(|task| task.unread_bytes = rounded(task.unread_bytes, UNREAD_MIN));
         written.tasks.sort_by(|one, other| (one.state, &one.name).cmp(&(other.state, &other.name)));
         written.tasks.truncate(TASKS_MAX);
         for reason in written.keys.iter_mut().filter_map(|key| key.reason.as_mut()) {
@@ -127,8 +144,8 @@ impl Registration {
 }
 
 /// A steady agent is some bytes behind at each moment, never the same; a fleet of them must not write each time.
-fn rounded(bytes: u64) -> u64 {
-    if bytes < UNREAD_MIN { 0 } else { 1 << bytes.ilog2() }
+fn rounded(number: u64, min: u64) -> u64 {
+    if number < min { 0 } else { 1 << number.ilog2() }
 }
 
 /// A reason is for a person.

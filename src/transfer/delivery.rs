@@ -14,6 +14,7 @@
 //! that has to wait keeps anything else from going. How many requests are under way is the [`Window`]'s to say.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
@@ -25,12 +26,13 @@ use tokio::{
         Notify,
         mpsc::{Receiver, Sender},
     },
-    task::JoinSet,
+    task::{Id, JoinSet},
 };
 use tracing::warn;
 
 use super::{
     dead_letter::{self, DeadLetters},
+    inquiry::{self, Asked},
     parcel::{Parcel, Stretch},
     retry::Road,
     stopped::{Name, Stopped},
@@ -38,6 +40,7 @@ use super::{
 };
 use crate::{
     elastic::bulk::{self, BulkError, Outcome, Outcomes, Reason},
+    inspect::{Indexing, Limited, Request},
     metrics::{self, Counter, Gauge, Histogram, Part, list},
 };
 
@@ -69,6 +72,8 @@ pub(super) struct Delivery {
     /// Parcels with documents that the store was too busy for, and when each is ready again.
     resting: Vec<(Instant, Parcel)>,
     sending: JoinSet<Sent>,
+    /// What each of `sending` is, for whoever asks.
+    begun: HashMap<Id, Begun>,
     /// How many of `sending` are probes.
     probes: usize,
     writing: JoinSet<()>,
@@ -94,6 +99,14 @@ struct Sent {
     /// Whether as many requests as may be were under way when it began.
     was_full: bool,
     answer: Result<Outcomes, BulkError>,
+}
+
+/// A request that is under way.
+struct Begun {
+    at: Instant,
+    documents: usize,
+    bytes: usize,
+    probe_of: Option<Name>,
 }
 
 /// Items that have to be sent again.
@@ -138,13 +151,14 @@ impl Delivery {
             ready: VecDeque::new(),
             resting: Vec::new(),
             sending: JoinSet::new(),
+            begun: HashMap::new(),
             probes: 0,
             writing: JoinSet::new(),
         }
     }
 
     /// Delivers until there are no more parcels and everything is delivered.
-    pub(super) async fn run(mut self, mut parcels: Receiver<Parcel>) {
+    pub(super) async fn run(mut self, mut parcels: Receiver<Parcel>, mut asked: Asked<Indexing>) {
         let mut is_open = true;
         while is_open || !self.is_idle() {
             let wake = self.send_what_may_be_sent().await;
@@ -154,10 +168,12 @@ impl Delivery {
                     Some(parcel) => self.ready.push_back(parcel),
                     None => is_open = false,
                 },
-                Some(sent) = self.sending.join_next() => {
-                    let sent = sent.expect("a request is neither cancelled nor does it panic");
+                Some(sent) = self.sending.join_next_with_id() => {
+                    let (id, sent) = sent.expect("a request is neither cancelled nor does it panic");
+                    self.begun.remove(&id);
                     self.sent(sent).await;
                 }
+                answer = inquiry::next(&mut asked) => drop(answer.send(self.indexing())),
                 Some(_) = self.writing.join_next() => (),
                 () = tokio::time::sleep_until(wake.into()) => (),
             }
@@ -220,10 +236,37 @@ impl Delivery {
 
     fn send(&mut self, mut parcel: Parcel, probe_of: Option<Name>, was_full: bool) {
         let (sender, began) = (Arc::clone(&self.sender), Instant::now());
-        self.sending.spawn(async move {
+        let (documents, bytes) = (parcel.body.len(), parcel.body.bytes_len());
+        let begun = Begun { at: began, documents, bytes, probe_of: probe_of.clone() };
+        let request = self.sending.spawn(async move {
             let answer = sender.send(&mut parcel.body).await;
             Sent { parcel, probe_of, began, was_full, answer }
         });
+        self.begun.insert(request.id(), begun);
+    }
+
+    /// What is sent to the store now.
+    fn indexing(&self) -> Indexing {
+        let now = Instant::now();
+        let request = |begun: &Begun| Request {
+            age_seconds: now.duration_since(begun.at).as_secs_f64(),
+            documents: begun.documents,
+            bytes: begun.bytes,
+            probes: begun.probe_of.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
+        };
+        let mut requests: Vec<Request> = self.begun.values().map(request).collect();
+        requests.sort_by(|one, other| other.age_seconds.total_cmp(&one.age_seconds));
+        let backoff = self.road.opens_at().map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        Indexing {
+            requests_limit: self.limit(),
+            requests,
+            waiting: self.ready.len(),
+            resting: self.resting.len(),
+            writing: self.writing.len(),
+            backoff_seconds: backoff.as_secs_f64(),
+            trouble: self.road.trouble().or_else(|| self.stopped.trouble()),
+            stopped: Limited::first(self.stopped.held(), |held| Reverse(held.bytes)),
+        }
     }
 
     /// Takes in what became of a request.

@@ -18,7 +18,7 @@ use crate::{
     letter::Origin,
     metrics::Health,
     record::{Budget, Span},
-    transfer::{dead_letter::DeadLetters, returns::Returns},
+    transfer::{dead_letter::DeadLetters, inquiry, returns::Returns},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -131,7 +131,7 @@ async fn start(held_max: usize) -> Bench {
     let stopped = Stopped::new(held_max, Arc::clone(&returns));
     let delivery =
         Delivery::new(Arc::clone(&sender), letters, settled_in, health.part("store"), stopped, Arc::default(), 4);
-    tokio::spawn(delivery.run(parcels_out));
+    tokio::spawn(delivery.run(parcels_out, inquiry::part().1));
     let budget = Budget::new(64 << 20);
     Bench { world, parcels, settled, returns, health, budget, sender, made: 0, _kafka: cluster }
 }

@@ -4,6 +4,7 @@
 //! noted at once, partitions go when they have to, and a commit or a full queue holds up nothing else.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
@@ -14,7 +15,10 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use tokio::{
-    sync::mpsc::{Receiver, Sender},
+    sync::{
+        mpsc::{Receiver, Sender},
+        watch,
+    },
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, timeout, timeout_at},
 };
@@ -22,12 +26,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    Standing,
     dead_letter::DeadLetters,
+    inquiry::{self, Asked},
     parcel::{Job, Slot, Stretch},
     returns::Returns,
 };
 use crate::{
     checkpoint::Ledger,
+    inspect::{self, Consuming, Limited},
     kafka::{Assignment, AssignmentId, Committer, Consumer, Event, KafkaError, Parting, Records, Release},
     metrics::{self, Gauge, Part, list},
     record::{Budget, Span},
@@ -51,11 +58,19 @@ pub(super) struct Desk {
     partitions: HashMap<AssignmentId, Partition>,
     returns: Arc<Returns>,
     /// Partitions that the delivery gave back, and where they are to be read again.
-    aside: HashMap<AssignmentId, u64>,
+    aside: HashMap<AssignmentId, SetAside>,
     /// Records that wait for a worker, in order; a chunk of the consumer's at most.
     waiting: VecDeque<Records>,
     committing: Option<JoinHandle<Result<Vec<Commit>, KafkaError>>>,
     in_flight: Gauge,
+}
+
+/// Who is told how the desk fares, and who tells it of letters.
+pub(super) struct Outside<'a> {
+    pub(super) health: &'a Part,
+    pub(super) letters: &'a DeadLetters,
+    pub(super) asked: Asked<Consuming>,
+    pub(super) tells: watch::Sender<Standing>,
 }
 
 /// A partition that is ours.
@@ -69,6 +84,14 @@ struct Partition {
     committed: u64,
     /// Shared with this epoch's stretches: whether nothing of them needs to be delivered any more.
     is_over: Arc<AtomicBool>,
+}
+
+/// A partition that the delivery gave back.
+struct SetAside {
+    topic: Arc<str>,
+    number: i32,
+    /// Where it is read again.
+    offset: u64,
 }
 
 /// An offset to commit, or committed.
@@ -103,13 +126,8 @@ impl Desk {
     }
 
     /// Works until `stop` is cancelled, then finishes what is under way within `drain`, commits and leaves the group.
-    pub(super) async fn run(
-        mut self,
-        stop: CancellationToken,
-        drain: Duration,
-        health: &Part,
-        letters: &DeadLetters,
-    ) -> Result<()> {
+    pub(super) async fn run(mut self, stop: CancellationToken, drain: Duration, outside: Outside<'_>) -> Result<()> {
+        let Outside { health, letters, mut asked, tells } = outside;
         let (trouble, jobs, returns) = (self.consumer.trouble(), self.jobs.clone(), Arc::clone(&self.returns));
         let mut tick = tokio::time::interval(COMMIT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,8 +138,10 @@ impl Desk {
                 Some(stretch) = self.settled.recv() => self.settle(&stretch),
                 done = commit_done(&mut self.committing) => self.committed(done),
                 () = returns.changed() => self.returned(),
+                answer = inquiry::next(&mut asked) => drop(answer.send(self.consuming())),
                 _ = tick.tick() => {
                     self.begin_commit();
+                    self.tell(&tells);
                     self.in_flight.set(self.budget.in_flight() as f64);
                     let trouble = trouble.borrow().clone().or_else(|| letters.trouble());
                     if let Some(error) = trouble {
@@ -165,13 +185,14 @@ impl Desk {
             partition.is_over.store(true, Ordering::Release);
             if let Some(safe) = self.ledger.close((id, partition.epoch)) {
                 self.consumer.set_aside(id);
-                self.aside.insert(id, safe.to);
+                let Partition { topic, number, .. } = partition;
+                self.aside.insert(id, SetAside { topic, number, offset: safe.to });
             }
             self.forget_waiting(&[id]);
         }
         for id in again {
-            if let Some(offset) = self.aside.remove(&id) {
-                self.consumer.read_again(id, offset);
+            if let Some(aside) = self.aside.remove(&id) {
+                self.consumer.read_again(id, aside.offset);
             }
         }
     }
@@ -317,6 +338,56 @@ impl Desk {
                 metrics::counter(&list::ERRORS, &["kafka", error.kind()]).increment(1);
                 warn!(%error, "offsets are committed again soon");
             }
+        }
+    }
+
+    /// Tells how far behind the partitions are, if that is not what was told last.
+    fn tell(&self, tells: &watch::Sender<Standing>) {
+        let topics = self.partitions.values().map(|partition| Arc::clone(&partition.topic)).collect();
+        let lag_records = self.consumer.lag().values().sum();
+        let now = Standing { topics, partitions: self.partitions.len(), lag_records };
+        tells.send_if_modified(|told| {
+            let is_new = *told != now;
+            *told = now;
+            is_new
+        });
+    }
+
+    /// What is read from Kafka now.
+    fn consuming(&self) -> Consuming {
+        let lag = self.consumer.lag();
+        let partition = |(id, partition): (&AssignmentId, &Partition)| {
+            let slot = (*id, partition.epoch);
+            let (settled, next) = (self.ledger.safe_to(slot), partition.next);
+            inspect::Partition {
+                topic: partition.topic.to_string(),
+                partition: partition.number,
+                next,
+                settled,
+                committed: next.map(|_| partition.committed),
+                in_flight: next.zip(settled).map_or(0, |(next, settled)| next.saturating_sub(settled)),
+                settled_ahead: self.ledger.settled_ahead(slot),
+                lag: lag.get(&(Arc::clone(&partition.topic), partition.number)).copied(),
+                is_paused: false,
+            }
+        };
+        let reading = self.partitions.iter().map(partition);
+        let paused = self.aside.values().map(|aside| inspect::Partition {
+            topic: aside.topic.to_string(),
+            partition: aside.number,
+            settled: Some(aside.offset),
+            lag: lag.get(&(Arc::clone(&aside.topic), aside.number)).copied(),
+            is_paused: true,
+            ..inspect::Partition::default()
+        });
+        let order = |partition: &inspect::Partition| {
+            (Reverse(partition.lag.unwrap_or(0)), partition.topic.clone(), partition.partition)
+        };
+        Consuming {
+            waiting_records: self.waiting.iter().map(Records::len).sum(),
+            is_committing: self.committing.is_some(),
+            trouble: self.consumer.trouble().borrow().as_ref().map(ToString::to_string),
+            partitions: Limited::first(reading.chain(paused).collect(), order),
         }
     }
 

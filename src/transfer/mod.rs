@@ -20,6 +20,7 @@ pub mod dead_letter;
 mod delivery;
 mod desk;
 mod foreign;
+mod inquiry;
 mod parcel;
 mod retry;
 mod returns;
@@ -29,6 +30,7 @@ mod window;
 mod worker;
 
 use std::{
+    collections::BTreeSet,
     num::NonZero,
     sync::{Arc, Mutex},
 };
@@ -36,7 +38,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use bytesize::ByteSize;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,13 +48,14 @@ use crate::{
     config::{Config, Target},
     document::{Builder, IndexName},
     elastic::{self, ElasticError, bulk},
+    inspect::Questions,
     kafka::{Consumer, Membership},
     metrics::{self, Health, Part, list},
     record::Budget,
 };
 use dead_letter::DeadLetters;
 use delivery::Delivery;
-use desk::Desk;
+use desk::{Desk, Outside};
 use retry::Backoff;
 use returns::Returns;
 use stopped::Stopped;
@@ -66,11 +69,36 @@ const HELD_SHARE: usize = 4;
 /// At least so many full bodies fit into the budget, so that what is held leaves room for others.
 const BODIES_MIN: u64 = 4;
 
+/// Who is told how the transfer fares.
+#[derive(Debug)]
+pub struct Told {
+    /// Who asks what is being done now.
+    pub questions: Questions,
+    /// Who wants to know how far behind it is.
+    pub tells: watch::Sender<Standing>,
+}
+
+/// How far behind a transfer is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The topics of its partitions.
+    pub topics: BTreeSet<Arc<str>>,
+    /// How many partitions it has.
+    pub partitions: usize,
+    /// Records behind the ends of all of them.
+    pub lag_records: u64,
+}
+
 /// Runs until `stop` is cancelled and what was fetched is finished, or `transfer.drain_timeout` has passed.
 ///
 /// # Errors
 /// If the configuration can't be used, or Kafka's client can't go on. Servers that are away are waited for.
-pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> Result<()> {
+pub async fn run(
+    config: &Config,
+    stop: CancellationToken,
+    health: &Health,
+    Told { questions, tells }: Told,
+) -> Result<()> {
     let settings = &config.transfer;
     ensure!(!settings.topics.is_empty(), "transfer.topics is empty: name the topics to read, such as [\"^app-\"]");
     config.kafka.validate().context("kafka.settings")?;
@@ -115,15 +143,19 @@ pub async fn run(config: &Config, stop: CancellationToken, health: &Health) -> R
     let stopped = Stopped::new(budget.bytes_max() / HELD_SHARE, Arc::clone(&returns));
     let back = Arc::new(Notify::new());
     let upgrade = Upgrade { client, sender: Arc::clone(&sender), pattern, is_data_stream, server };
+    let (ask_desk, desk_asked) = inquiry::part();
+    let (ask_delivery, delivery_asked) = inquiry::part();
     let delivery =
         Delivery::new(sender, Arc::clone(&letters), settled, store_health, stopped, Arc::clone(&back), requests);
     // What it still has when this returns is abandoned with it, and not committed.
     let mut deliveries = JoinSet::new();
-    deliveries.spawn(delivery.run(parcels_out));
+    deliveries.spawn(delivery.run(parcels_out, delivery_asked));
+    deliveries.spawn(inquiry::answer(questions, ask_desk, ask_delivery, budget.clone()));
     deliveries.spawn(upgrade.watch(back));
     info!(topics = ?settings.topics, group = settings.group, target = template, %server, "transfer started");
     let desk = Desk::new(consumer, jobs, settled_out, returns, budget);
-    desk.run(stop, settings.drain_timeout, &kafka_health, &letters).await
+    let outside = Outside { health: &kafka_health, letters: &letters, asked: desk_asked, tells };
+    desk.run(stop, settings.drain_timeout, outside).await
 }
 
 /// Asks the store who it is, and sees to the index template, until both are done. No document may come before the

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     elastic::bulk::Reason,
+    inspect::Held,
     kafka::AssignmentId,
     metrics::{self, Counter, Gauge, list},
 };
@@ -163,6 +164,18 @@ impl Stopped {
     /// When the next probe is due.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         self.indices.values().filter_map(|index| index.probe_at).min()
+    }
+
+    /// The indices that are stopped, for whoever asks.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let held = |(name, index): (&Name, &Index)| Held {
+            index: text(name).into_owned(),
+            reason: index.reason.clone(),
+            documents: index.parcels.iter().map(|parcel| parcel.body.len()).sum(),
+            bytes: index.bytes,
+            partitions: index.returned.len(),
+        };
+        self.indices.iter().map(held).collect()
     }
 
     /// Whether nothing is held.

@@ -68,6 +68,10 @@ fn registration(number: u64) -> Registration {
         tasks: Vec::new(),
         unread_bytes: 0,
         failing: Vec::new(),
+        topics: Vec::new(),
+        partitions: 0,
+        lag_records: 0,
+        metrics: "0.0.0.0:9717".to_owned(),
     }
 }
 

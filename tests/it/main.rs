@@ -6,6 +6,7 @@ mod rig;
 mod audit; // what was sent is in the store, or it is listed
 mod checkpoints; // lost ones, and those that are seen and changed by hand
 mod dead_letters; // documents that can't be indexed
+mod debug; // what a process says that it is doing
 mod elastic_kinds; // new fields with values of all kinds, and names that clash
 mod elastic_pressure; // a store that pushes back, is killed and comes back
 mod elastic_refusals; // indices that take no documents, beside others that do
@@ -44,4 +45,5 @@ mod setup_elasticsearch; // templates, installed on demand
 mod shared; // small tasks share their records
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
+mod top; // a live view of processes
 mod wire; // the packed format, read by someone else

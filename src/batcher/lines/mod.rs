@@ -151,6 +151,12 @@ impl LineBatcher {
         self.open.as_ref().map(|open| open.since + self.age_max)
     }
 
+    /// How many bytes of text are being gathered, and since when; none if there are none.
+    #[must_use]
+    pub fn gathering(&self) -> Option<(usize, Instant)> {
+        self.open.as_ref().map(|open| (open.share.held.amount().bytes as usize, open.since))
+    }
+
     /// The set that is being gathered, if it is due.
     #[must_use]
     pub fn due(&mut self, now: Instant) -> Option<LineBatch> {

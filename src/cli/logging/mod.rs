@@ -78,7 +78,7 @@ fn tell(held: &HeldBack) {
 fn directives(arguments: &Arguments) -> &'static str {
     let answers = matches!(
         arguments.command,
-        Command::Search(_) | Command::Check(_) | Command::Test(_) | Command::Checkpoints(_)
+        Command::Search(_) | Command::Check(_) | Command::Test(_) | Command::Checkpoints(_) | Command::Top(_)
     );
     match arguments.verbose {
         0 if answers => "error",

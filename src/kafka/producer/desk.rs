@@ -27,6 +27,8 @@ use crate::{
 
 /// Where reports arrive and answers leave.
 pub(super) struct Desk<T> {
+    /// What metrics call its clients.
+    pub(super) name: &'static str,
     pub(super) answers: Sender<Delivered<T>>,
     pub(super) held: Mutex<Held<T>>,
     /// Whether `held` has something in it, so that a success needs no lock.
@@ -57,6 +59,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
         answers: Sender<Delivered<T>>,
     ) -> Self {
         Self {
+            name,
             answers,
             held: Mutex::default(),
             restless: AtomicBool::new(false),

@@ -154,6 +154,12 @@ impl<T: Send + Sync + 'static> Producer<T> {
         desk.under_way.load(Ordering::Acquire)
     }
 
+    /// What metrics call this client.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.shared().desk.name
+    }
+
     /// How many records are sent and not yet answered.
     #[must_use]
     pub fn under_way(&self) -> usize {

@@ -33,7 +33,7 @@ use super::{
     own_log::OwnLog,
     pattern::Visit,
     progress::Progress,
-    table::Table,
+    table::{Shared, Table},
     watch::{Change, Watch},
 };
 use crate::{
@@ -385,20 +385,22 @@ impl Discover {
     fn track(&mut self, found: &Found<'_>, is_new: bool) {
         let progress = Arc::new(Progress::default());
         progress.saw_size(found.metadata.len());
-        self.table.insert(found.id, found.task, &progress);
         let task = self.tasks.iter().find(|task| task.name == *found.task);
+        let (lane, path) = (task.map_or(0, |task| task.lane(found.id, self.lanes.len())), Arc::from(found.path));
+        let (task, shared) = (Arc::clone(found.task), Arc::clone(&progress));
+        self.table.insert(found.id, Shared { task, path: Arc::clone(&path), lane, progress: shared });
         let tracked = Tracked {
             task: Arc::clone(found.task),
             // Most files have one name.
             names: Vec::with_capacity(1),
             place: found.place,
-            lane: task.map_or(0, |task| task.lane(found.id, self.lanes.len())),
+            lane,
             progress,
             walk: self.walk,
             is_new,
         };
         self.tracked.insert(found.id, Box::new(tracked));
-        self.add_name(found.id, found.path.into());
+        self.add_name(found.id, path);
         if fs::symlink_metadata(found.path).is_ok_and(|metadata| metadata.is_symlink()) {
             self.follow_link(found.id, found.path);
         }

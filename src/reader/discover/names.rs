@@ -43,6 +43,7 @@ impl Discover {
         let Some(tracked) = self.tracked.get(&id) else { return };
         let path: Arc<Path> = path.into();
         if tracked.names.is_empty() {
+            self.table.renamed(id, &path);
             self.lanes[tracked.lane].push(Command::Renamed(id, Arc::clone(&path)));
         }
         self.add_name(id, path);
@@ -62,6 +63,7 @@ impl Discover {
         let was_first = tracked.names.first().is_some_and(|first| **first == *path);
         tracked.names.retain(|name| **name != *path);
         if let Some(next) = tracked.names.first().filter(|_| was_first) {
+            self.table.renamed(id, next);
             self.lanes[tracked.lane].push(Command::Renamed(id, Arc::clone(next)));
         }
         Some(id)

@@ -8,6 +8,7 @@
 //!
 //! While files are open it also looks twice a second for those to close, to flush, or to give up.
 
+mod described;
 mod descriptors;
 mod leaving;
 mod passing;
@@ -154,6 +155,8 @@ impl<D: Disk> Lane<D> {
         let id = match command {
             Command::Begin(task, rule) => return self.ready.begin(task, rule),
             Command::Dismiss(dismissal) => return self.dismiss(dismissal),
+            // Whoever asked may have gone.
+            Command::Describe(answer) => return drop(answer.send(self.describe())),
             Command::Add(ref assignment) => assignment.id,
             Command::Wake(id) | Command::Renamed(id, _) | Command::Deleted(id) => id,
         };
@@ -182,7 +185,7 @@ impl<D: Disk> Lane<D> {
             }
             Command::Deleted(_) => self.deleted(id),
             // Obeyed above.
-            Command::Begin(..) | Command::Dismiss(_) => (),
+            Command::Begin(..) | Command::Dismiss(_) | Command::Describe(_) => (),
         }
     }
 

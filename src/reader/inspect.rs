@@ -1,0 +1,150 @@
+//! What each file and lane is doing now, for whoever asks: what is kept anyway is looked at, and lanes answer by message.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    Status,
+    inbox::{Command, Inbox},
+    progress::{Progress, Standing},
+    table::{Shared, Table},
+};
+use crate::{
+    inspect::{File, FileState, Lane},
+    record::FileId,
+};
+
+/// A lane that doesn't answer for so long is blocked.
+const LANE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Looks at a reader, from any task. Clones look at the same one.
+#[derive(Clone, Debug)]
+pub struct Inspector {
+    pub(super) table: Arc<Table>,
+    pub(super) lanes: Vec<Arc<Inbox>>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+    /// How the files of each task stand.
+    pub tasks: HashMap<Arc<str>, Status>,
+    /// The files that are most behind, and of those that are not, open ones first. Up to where they are safe is not
+    /// the reader's to know.
+    pub files: Vec<(FileId, File)>,
+    /// How many files there are.
+    pub files_total: usize,
+    /// Bytes of all files that were not read.
+    pub unread_bytes: u64,
+}
+
+impl Inspector {
+    /// Looks at the lanes, and at up to `files_max` files.
+    pub async fn look(&self, files_max: usize) -> Seen {
+        let table = Arc::clone(&self.table);
+        let files = tokio::task::spawn_blocking(move || table.look(|files| most_behind(files, files_max)));
+        let lanes = self.lanes.iter().enumerate().map(|(lane, inbox)| ask(lane, inbox));
+        let (files, lanes) = tokio::join!(files, join_all(lanes));
+        // Looking can't fail unless the runtime is going down.
+        Seen { lanes, ..files.unwrap_or_default() }
+    }
+}
+
+async fn ask(lane: usize, inbox: &Inbox) -> Lane {
+    let (answer, answered) = oneshot::channel();
+    inbox.push(Command::Describe(answer));
+    match timeout(LANE_PATIENCE, answered).await {
+        Ok(Ok(told)) => Lane { lane, ..told },
+        Ok(Err(_)) | Err(_) => Lane { lane, ..Lane::default() },
+    }
+}
+
+/// One pass over all files that keeps the first ones, so that it takes little time and memory however many there are.
+fn most_behind(files: &HashMap<FileId, Shared>, max: usize) -> Seen {
+    let mut first = BinaryHeap::with_capacity(max + 1);
+    let mut tasks: HashMap<Arc<str>, Status> = HashMap::new();
+    let now_ms = Timestamp::now().as_millisecond();
+    for (id, file) in files {
+        let unread = file.progress.unread();
+        match tasks.get_mut(&file.task) {
+            Some(status) => status.add(&file.progress, now_ms),
+            None => tasks.entry(Arc::clone(&file.task)).or_default().add(&file.progress, now_ms),
+        }
+        let is_open = file.progress.standing() != Standing::Idle;
+        first.push(Reverse((unread, is_open, Reverse(*id))));
+        if first.len() > max {
+            first.pop();
+        }
+    }
+    // Ascending in what is reversed: the one that is most behind comes first.
+    let first = first.into_sorted_vec().into_iter().map(|Reverse((_, _, Reverse(id)))| id);
+    let files_shown = first.filter_map(|id| Some((id, file(id, files.get(&id)?, now_ms)))).collect();
+    let unread_bytes = tasks.values().map(|status| status.unread_bytes).sum();
+    Seen { lanes: Vec::new(), tasks, files: files_shown, files_total: files.len(), unread_bytes }
+}
+
+fn file(id: FileId, Shared { task, path, lane, progress }: &Shared, now_ms: i64) -> File {
+    File {
+        id: id.to_string(),
+        path: path.to_string_lossy().into_owned(),
+        task: task.to_string(),
+        lane: *lane,
+        state: state(progress),
+        size: progress.size(),
+        read: progress.read(),
+        safe: None,
+        unread_bytes: progress.unread(),
+        oldest_unread_seconds: progress.oldest_unread(now_ms).map(|age| age.as_secs_f64()),
+        compressed: progress.is_packed(),
+    }
+}
+
+fn state(progress: &Progress) -> FileState {
+    match progress.standing() {
+        Standing::Failed => FileState::Failed,
+        _ if progress.is_draining() => FileState::Draining,
+        Standing::Waiting => FileState::Waiting,
+        Standing::Open => FileState::Open,
+        Standing::Idle => FileState::Idle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, path::Path, sync::Arc};
+
+    use super::{FileId, Progress, Shared, Standing, most_behind};
+
+    fn shared(size: u64, read: u64, standing: Standing) -> Shared {
+        let progress = Arc::new(Progress::default());
+        progress.saw_read(read);
+        progress.saw_size(size);
+        progress.stands(standing);
+        Shared { task: "t".into(), path: Path::new("/a").into(), lane: 0, progress }
+    }
+
+    #[test]
+    fn those_most_behind_come_first_then_open_ones_and_the_totals_are_of_all() {
+        let files = HashMap::from([
+            (FileId(1), shared(9, 9, Standing::Idle)),
+            (FileId(2), shared(9, 9, Standing::Open)),
+            (FileId(3), shared(9, 4, Standing::Idle)),
+            (FileId(4), shared(9, 2, Standing::Failed)),
+            (FileId(5), shared(9, 9, Standing::Idle)),
+        ]);
+        let seen = most_behind(&files, 4);
+        let ids: Vec<u128> = seen.files.iter().map(|(id, _)| id.0).collect();
+        assert_eq!((ids, seen.files_total, seen.unread_bytes), (vec![4, 3, 2, 1], 5, 12));
+        assert!(most_behind(&files, 0).files.is_empty());
+    }
+}
