@@ -237,7 +237,6 @@ impl Wires {
 
     /// Finishes what was read, within the limit; what is not finished then is read again at the next start.
     async fn drain(mut self, mut belt: Belt, config: &Config) -> anyhow::Result<()> {
-        self.health.part("kafka").failing("draining: the agent is about to end");
         let limit = config.agent.drain_timeout;
         info!(limit = ?limit, "finishing what was read");
         let reader = self.reader;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What of a configuration an agent uses.
-const USES: &[&str] = &["agent", "data_dir", "etcd", "kafka", "metrics", "worker_threads"];
+const USES: &[&str] = &["agent", "data_dir", "etcd", "host", "kafka", "metrics", "worker_threads"];
 
 /// The generation of the tasks that a process starts with.
 const FIRST: u64 = 1;

@@ -19,6 +19,10 @@ pub(super) struct Arguments {
     #[arg(long, global = true, value_name = "FORMAT", env = "LOGDRIVE_LOG_FORMAT", default_value = "text")]
     #[arg(hide_env_values = true)]
     pub(super) log_format: LogFormat,
+    /// How often one and the same event is logged in a minute; what is held back is counted. 0 for any number of times
+    #[arg(long, global = true, value_name = "N", env = "LOGDRIVE_LOG_REPEATS_MAX", default_value_t = 10)]
+    #[arg(hide_env_values = true)]
+    pub(super) log_repeats_max: u32,
     /// Tell more of what is done; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,

@@ -55,7 +55,9 @@ pub fn main() -> ExitCode {
         _ => (),
     }
     logging::install(&arguments);
-    match run(&arguments) {
+    let ended = run(&arguments);
+    logging::finish();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&error, arguments.log_format),
     }

@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use crate::{
     checkpoint::{self, Window},
+    host::Readings,
     metrics::{Exposition, Health, State},
 };
 
@@ -50,11 +51,11 @@ pub(super) fn spawn(listener: TcpListener, router: Router, stop: CancellationTok
     })
 }
 
-/// What a machine asks of every long-running command.
-pub(super) fn operations(exposition: Exposition, health: Health) -> Router {
+/// What a machine asks of every long-running command; with the host's own figures, if they are wanted.
+pub(super) fn operations(exposition: Exposition, host: Option<Readings>, health: Health) -> Router {
     Router::new()
         .route("/livez", get(async || Json(Alive { alive: true })))
-        .route("/metrics", get(metrics).with_state(exposition))
+        .route("/metrics", get(metrics).with_state((exposition, host)))
         .route("/readyz", get(ready).with_state(health))
 }
 
@@ -93,8 +94,12 @@ struct Part {
     why: Option<String>,
 }
 
-async fn metrics(Shared(exposition): Shared<Exposition>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition.render())
+async fn metrics(Shared((exposition, host)): Shared<(Exposition, Option<Readings>)>) -> impl IntoResponse {
+    let mut text = exposition.render();
+    if let Some(host) = host {
+        text.push_str(&host.text().await);
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 async fn ready(Shared(health): Shared<Health>) -> impl IntoResponse {

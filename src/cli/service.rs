@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{
+    logging,
     reload::{Reload, Uses},
     serve,
     signals::Signals,
 };
 use crate::{
     config::Config,
+    host::Readings,
     metrics::{Exposition, Health},
 };
 
@@ -74,14 +76,15 @@ async fn around(
     let reload = Reload::new(config, uses)?;
     let listener = serve::open(&config.metrics.listen, "metrics.listen").await?;
     // Metrics are served to the end of the drain, so that one can watch it.
-    let routes = routes.merge(serve::operations(exposition.clone(), health.clone()));
+    let host = Readings::new(&config.host)?;
+    let routes = routes.merge(serve::operations(exposition.clone(), host, health.clone()));
     serve::spawn(listener, routes, CancellationToken::new());
     tokio::spawn(upkeep(exposition));
     let file = config.file.as_ref().map(|file| file.display().to_string());
     info!(version = env!("CARGO_PKG_VERSION"), config = file.as_deref().unwrap_or("none"), "logdrive starts");
     let ended = tokio::select! {
-        ended = role(stop.clone(), health) => ended,
-        interrupted = signals.obey(&stop) => Err(interrupted),
+        ended = role(stop.clone(), health.clone()) => ended,
+        interrupted = signals.obey(&stop, &health) => Err(interrupted),
         never = reload.run() => match never {},
     };
     if ended.is_ok() {
@@ -94,6 +97,7 @@ async fn upkeep(exposition: Exposition) {
     let mut due = time::interval(Exposition::UPKEEP);
     loop {
         due.tick().await;
+        logging::upkeep();
         exposition.upkeep();
     }
 }

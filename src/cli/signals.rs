@@ -5,6 +5,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::metrics::Health;
+
 /// The signals that ask a process to end.
 pub(super) struct Signals {
     terminate: Signal,
@@ -19,8 +21,11 @@ impl Signals {
     }
 
     /// Cancels `stop` on the first signal; returns, on the second, why the process ends now.
-    pub(super) async fn obey(mut self, stop: &CancellationToken) -> anyhow::Error {
+    ///
+    /// The process is not ready any more before anything is let go, so that who sends it work can turn elsewhere.
+    pub(super) async fn obey(mut self, stop: &CancellationToken, health: &Health) -> anyhow::Error {
         let name = self.next().await;
+        health.drain(format!("{name}: what is under way is finished, then the process ends"));
         info!(signal = name, "stopping in order; a second signal ends at once");
         stop.cancel();
         let name = self.next().await;

@@ -16,7 +16,7 @@ use crate::{
 
 /// What of a configuration a transfer uses.
 const USES: &[&str] =
-    &["data_dir", "document", "elasticsearch", "etcd", "kafka", "metrics", "transfer", "worker_threads"];
+    &["data_dir", "document", "elasticsearch", "etcd", "host", "kafka", "metrics", "transfer", "worker_threads"];
 
 /// Carries until it is told to end.
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {

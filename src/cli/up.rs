@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config, up: &Up) -> anyhow::Result<()> {
     }
     let patterns = up.patterns.iter().map(|text| pattern(text)).collect::<anyhow::Result<Vec<String>>>()?;
     let tasks = if patterns.is_empty() { Tasks::Fixed } else { Tasks::Unused };
-    let tables = &["agent", "data_dir", "document", "embedded", "metrics", "web", "worker_threads"];
+    let tables = &["agent", "data_dir", "document", "embedded", "host", "metrics", "web", "worker_threads"];
     let (asker, questions) = inspect::channel();
     let routes = debug::routes(&config.metrics, asker);
     service::run_with(config, Uses { tables, tasks }, routes, async |stop, health| {

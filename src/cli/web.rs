@@ -22,7 +22,7 @@ use crate::{
 const ASK_EVERY: Duration = Duration::from_secs(15);
 
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
-    let uses = Uses { tables: &["elasticsearch", "metrics", "web", "worker_threads"], tasks: Tasks::Unused };
+    let uses = Uses { tables: &["elasticsearch", "host", "metrics", "web", "worker_threads"], tasks: Tasks::Unused };
     service::run(config, uses, async |stop, health| {
         let store = stores::elastic(config)?;
         let listener = serve::open(&config.web.listen, "web.listen").await?;

@@ -59,6 +59,9 @@ pub struct Agent {
     /// How many files may be open at once, at least 16; files beyond wait until one of the open ones is quiet. The
     /// process's own limit is raised where it is lower, as far as the system allows.
     pub open_files_max: usize,
+    /// Whether the file that this process's own log goes to is collected, if a task means it. Each line that is collected
+    /// can make another one.
+    pub own_log: bool,
     /// The most that is read in a second, by all tasks together; none means no limit.
     pub rate: Option<Rate>,
     /// What is known of a file that is gone is forgotten after this long.
@@ -163,6 +166,7 @@ impl Agent {
             free_space_min: self.free_space_min.as_u64(),
             identity: self.identity,
             open_files_max: self.open_files_max,
+            own_log: self.own_log,
             rate: self.rate.map(Rate::bytes_per_second),
             forget_after: self.forget_after,
             ..reader::Settings::default()
@@ -230,6 +234,7 @@ impl Default for Agent {
             deleted_grace: Duration::from_secs(600),
             free_space_min: ByteSize::mib(256),
             open_files_max: 1024,
+            own_log: false,
             rate: None,
             forget_after: Duration::from_secs(7 * 24 * 3600),
             dead_letter_topic: "logdrive-dead-letter".to_owned(),

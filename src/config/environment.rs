@@ -19,7 +19,7 @@ use super::{
 const PREFIX: &str = "LOGDRIVE_";
 
 /// Variables with our prefix that are options of the command line.
-const OPTIONS: [&str; 3] = ["LOGDRIVE_CONFIG", "LOGDRIVE_LOG", "LOGDRIVE_LOG_FORMAT"];
+const OPTIONS: [&str; 4] = ["LOGDRIVE_CONFIG", "LOGDRIVE_LOG", "LOGDRIVE_LOG_FORMAT", "LOGDRIVE_LOG_REPEATS_MAX"];
 
 /// Puts the settings that `variables` name into `table`, over what is there.
 pub(super) fn apply<'v>(

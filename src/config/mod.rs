@@ -57,7 +57,7 @@ pub use template::TemplateError;
 pub use topics::{TopicError, Topics};
 pub use transfer::{Ids, Target, Transfer};
 
-use crate::{document, elastic, embedded, etcd, kafka};
+use crate::{document, elastic, embedded, etcd, host, kafka};
 
 /// Every setting there is. `logdrive.sample.toml` shows each with its default and what it means.
 #[derive(Clone, Debug, Deserialize)]
@@ -85,6 +85,8 @@ pub struct Config {
     pub etcd: etcd::Settings,
     /// Where metrics and health are served.
     pub metrics: Metrics,
+    /// Which of the machine's own figures are served beside them.
+    pub host: host::Settings,
     /// Where the search page is served.
     pub web: Web,
     /// The file that was read; none if there was none.
@@ -156,6 +158,7 @@ impl Default for Config {
             document: document::Settings::default(),
             etcd: etcd::Settings::default(),
             metrics: Metrics::default(),
+            host: host::Settings::default(),
             web: Web::default(),
             file: None,
             additions: Vec::new(),

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     batcher::lines::Value,
     document::IndexName,
+    host,
     kafka::KafkaError,
     reader::{self, MultilineError},
     record::{Charset, LABEL_NAME_BYTES_MAX, LabelError},
@@ -63,11 +64,33 @@ pub(super) fn broken(config: &Config) -> Vec<Breach> {
     super::documents::broken(&config.document, &mut broken);
     elasticsearch(&config.elasticsearch.urls, &mut broken);
     super::secrets::broken(config, &mut broken);
+    host(&config.host, &mut broken);
     if !(1..=8).contains(&config.embedded.threads) {
         let what = format!("embedded.threads is {}", config.embedded.threads);
         broken.add("embedded.threads", what, "write a number from 1 to 8");
     }
     broken.0
+}
+
+/// A scrape asks up to three file systems in vain, and has to end before Prometheus gives up after 10 s.
+const MOUNT_TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3);
+
+fn host(settings: &host::Settings, broken: &mut Broken) {
+    for (name, pattern) in settings.patterns() {
+        if let Some(why) = host::Settings::fault(pattern) {
+            let what = format!("host.{name} is no regular expression: {why}");
+            broken.add(&format!("host.{name}"), what, "write one in single quotes, such as '^(loop|ram)\\d+$'");
+        }
+    }
+    for (name, path) in [("proc", &settings.proc), ("sys", &settings.sys), ("root", &settings.root)] {
+        if !path.is_absolute() {
+            let what = format!("host.{name} is {:?}, which is no path from the root", path.display().to_string());
+            broken.add(&format!("host.{name}"), what, "write where it is mounted, such as \"/host/proc\"");
+        }
+    }
+    if !MOUNT_TIMEOUT.contains(&settings.mount_timeout) {
+        broken.add("host.mount_timeout", "host.mount_timeout is not between 10ms and 3s", "the default is \"1s\"");
+    }
 }
 
 /// The most that one budget can hold: what a permit's 32 bits can.

@@ -62,7 +62,7 @@ fn all_problems_are_told_at_once_and_in_order() {
 
 #[test]
 fn a_name_that_is_like_no_other_is_answered_with_all_there_are() {
-    assert_eq!(told("[metrics]\nzzz = 1\n")[1], "hint: known here: listen, debug, profile");
+    assert_eq!(told("[metrics]\nzzz = 1\n")[1], "hint: known here: listen, debug, files_max, profile");
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! What machine this is: a name for people, and an identity that no other machine has.
+//! What machine this is: a name for people, an identity that no other machine has, and how it fares.
 //!
-//! It promises that the identity stays the same as long as the data directory does. It must not know what either
-//! is used for.
+//! It promises that the identity stays the same as long as the data directory does, and that [`Readings`] answer whatever
+//! hangs. It must not know what any of it is used for.
 
 pub mod heap;
 pub mod profile;
+mod readings;
+mod settings;
 
 use std::{
     fs, io,
@@ -14,6 +16,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+
+pub use readings::{Kind, Readings, Series, series};
+pub use settings::{Collector, Settings};
 
 /// Where systemd and D-Bus keep the machine's identity.
 const MACHINE_ID: &str = "/etc/machine-id";

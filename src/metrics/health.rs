@@ -10,6 +10,9 @@ use std::{
 
 use tracing::{info, warn};
 
+/// The part that fails when the process is about to end, and no other part is to be named so.
+pub const DRAINING: &str = "draining";
+
 /// The health of the process. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
@@ -40,6 +43,12 @@ impl Health {
         let name: Arc<str> = name.into();
         self.lock().entry(Arc::clone(&name)).or_insert(State::Starting);
         Part { health: self.clone(), name }
+    }
+
+    /// Says that the process is about to end: from now on it is not ready, whatever its parts say. `why` is told as the
+    /// reason of a part of its own, [`DRAINING`].
+    pub fn drain(&self, why: impl Into<String>) {
+        self.lock().insert(DRAINING.into(), State::Failing(why.into()));
     }
 
     /// Whether at least one part is registered and all of them are [`State::Ok`].
@@ -86,7 +95,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, State};
+    use super::{DRAINING, Health, State};
 
     #[test]
     fn the_process_is_ready_when_every_part_said_that_it_works() {
@@ -97,6 +106,18 @@ mod tests {
         assert!(!health.is_ready(), "files have not said anything");
         files.ok();
         assert!(health.is_ready());
+    }
+
+    #[test]
+    fn a_process_that_drains_is_not_ready_whatever_its_parts_say() {
+        let health = Health::default();
+        let kafka = health.part("kafka");
+        kafka.ok();
+        health.drain("SIGTERM");
+        kafka.ok();
+        assert!(!health.is_ready());
+        assert_eq!(health.report().get(DRAINING), Some(&State::Failing("SIGTERM".to_owned())));
+        assert_eq!(health.report().get("kafka"), Some(&State::Ok), "what works is not blamed");
     }
 
     #[test]

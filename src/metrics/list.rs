@@ -35,6 +35,8 @@ metrics! {
     TASK_INFO = Metric::gauge("logdrive_task_info", &["task", "topic", "revision"], "1 while the task runs; the revision is a hash of its settings, the same on all hosts where these are the same, and the version is.");
     BUILD_INFO = Metric::gauge("logdrive_build_info", &["version"], "1; the version is in the label.");
     ERRORS = Metric::counter("logdrive_errors_total", &["part", "kind"], "Errors by the part that met them and their kind.");
+    LOG_EVENTS = Metric::counter("logdrive_log_events_total", &["level"], "Events of its own log by level; those that were held back count too.");
+    LOG_SUPPRESSED = Metric::counter("logdrive_log_suppressed_total", &[], "Events that were not logged, because the same had come too often within a minute.");
 
     // Configuration.
     CONFIG_RELOADS = Metric::counter("logdrive_config_reloads_total", &["outcome"], "How often the configuration was read again, by what came of it: applied, unchanged, refused.");

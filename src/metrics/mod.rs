@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use ::metrics::{Counter, Gauge, Histogram};
-pub use health::{Health, Part, State};
+pub use health::{DRAINING, Health, Part, State};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub use rows::{Row, replace};
 pub use series::OTHERS;

@@ -24,6 +24,7 @@ mod limits;
 mod matcher;
 mod multiline;
 mod order;
+mod own_log;
 mod pattern;
 mod pread;
 mod progress;
@@ -158,6 +159,8 @@ pub struct Settings {
     pub identity: Identity,
     /// How many files may be open at once; default 1024.
     pub open_files_max: usize,
+    /// Whether the files that this process's own log goes to are read; default no.
+    pub own_log: bool,
     /// The most that all tasks together read, in bytes a second; none means no limit.
     pub rate: Option<u64>,
     /// What is known of a file that is gone is forgotten after so long; default 7 days.
@@ -181,6 +184,7 @@ impl Default for Settings {
             copy_wait: Duration::from_secs(10),
             identity: Identity::Auto,
             open_files_max: 1024,
+            own_log: false,
             rate: None,
             forget_after: Duration::from_secs(7 * 24 * 3600),
         }

@@ -18,6 +18,7 @@ mod etcd_tasks; // tasks for one host and for many, live, from etcd; who is ther
 mod files; // files that rotate, shrink, vanish and come back
 mod fleet; // many agents on one etcd
 mod foreign; // records of rsyslog, kcat and other agents
+mod host; // the machine's figures, beside the real node_exporter
 mod input; // files that are not as they should be
 mod json_documents; // random JSON, there and back
 mod kafka_cluster; // three brokers, of which some are killed, stopped, restarted, or slow by quota
@@ -31,6 +32,7 @@ mod kafka_topics; // topics that are deleted, made again, or get more partitions
 mod kills; // the same with SIGKILL at random moments
 mod labels; // what a task says of all its lines
 mod local; // `logdrive up`: no Kafka, its API and its page
+mod logs; // the log that the program writes of itself
 mod messages; // messages of several lines, in their charsets and out of their containers
 mod operations; // check, metrics, health
 mod outage; // the same with Kafka away, at the start and in between

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    rig::{Program, Site, corpus, index, kafka, until, verify},
+    rig::{Program, Site, corpus, index, kafka, services, until, verify},
     road::settled,
 };
+
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_stop_delivers_what_was_read_and_the_next_start_repeats_nothing() {
@@ -36,6 +38,30 @@ async fn a_stop_delivers_what_was_read_and_the_next_start_repeats_nothing() {
     agent.stop_well().await;
     assert_eq!(kafka::records(&site.kafka, &site.topic).len(), sent, "nothing was sent again");
     site.holds_exactly(&files).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_drains_is_not_ready_and_answers_until_it_ends() {
+    let broker = services::Broker::start("drain");
+    let site = Site::on("drain", &broker.servers, "http://127.0.0.1:1").await;
+    let files = corpus::files(&site.logs(), 9, 2, 1_000);
+    let mut agent = site.agent();
+    agent.ready().await;
+    // Kafka says nothing while it drains, so that it takes as long as is looked at it.
+    let paused = broker.pause();
+    corpus::write_whole(&files);
+    until("lines under way", LIMIT, async || agent.metric("logdrive_in_flight_bytes", &[]).await > 0.0).await;
+    agent.terminate();
+    until("not ready", LIMIT, async || !agent.answers("/readyz").await).await;
+    let (status, reasons) = agent.get("/readyz").await;
+    assert_eq!(status, 503, "{reasons}");
+    assert!(reasons.contains(r#""draining":{"ready":false,"why":"SIGTERM: "#), "{reasons}");
+    assert!(agent.answers("/livez").await, "it is alive until it ends");
+    assert!(agent.metric("logdrive_in_flight_bytes", &[]).await > 0.0, "it can be watched");
+    drop(paused);
+    let status = agent.ended().await;
+    assert!(status.success(), "it ended with {status}");
+    assert!(agent.output().contains("everything that was read is safe in Kafka"), "{}", agent.output());
 }
 
 #[tokio::test]

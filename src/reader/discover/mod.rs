@@ -30,6 +30,7 @@ use super::{
     inbox::{Assignment, Command, Inbox, Skip},
     known::{Known, Stray},
     matcher::Matcher,
+    own_log::OwnLog,
     pattern::Visit,
     progress::Progress,
     table::{Shared, Table},
@@ -74,6 +75,7 @@ pub(super) struct Discover {
     table: Arc<Table>,
     stop: CancellationToken,
     settings: Settings,
+    own_log: OwnLog,
     events: mpsc::Sender<Event>,
     /// Events that wait for room on the channel; no more are made while there are any.
     outbox: VecDeque<Event>,
@@ -137,6 +139,7 @@ impl Discover {
             lanes: Vec::new(),
             table,
             stop,
+            own_log: if settings.own_log { OwnLog::default() } else { OwnLog::of_process() },
             settings,
             events,
             outbox: VecDeque::new(),
@@ -286,6 +289,9 @@ impl Discover {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.complain(path, "stat", &error.to_string()),
         };
+        if self.own_log.is(path, &metadata) {
+            return;
+        }
         let (id, place) = self.identify(path, &metadata);
         if self.leaving_tasks.contains_key(&id) {
             return;

@@ -72,6 +72,9 @@ impl Discover {
 
     /// Looks at a file that is not followed: it may be one that was lost, under another name, or its copy.
     fn consider_stranger(&mut self, path: &Path, metadata: &Metadata) {
+        if self.own_log.is(path, metadata) {
+            return;
+        }
         let (id, place) = self.identify(path, metadata);
         if self.tracked.contains_key(&id) {
             return;

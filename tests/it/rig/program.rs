@@ -147,9 +147,14 @@ impl Program {
         self.child.wait().expect("it is our child");
     }
 
+    /// Asks it to end by SIGTERM, and does not wait.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    }
+
     /// Asks it to end by SIGTERM, and waits until it has.
     pub async fn stop(mut self) -> ExitStatus {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.terminate();
         self.ended().await
     }
 
