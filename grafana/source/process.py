@@ -23,7 +23,7 @@ def kafka_client():
         curves("Brokers connected", "Brokers that the client is connected to. A client connects to those that it needs; none means that Kafka is away.",
                "short", query("sum by (instance, client) (logdrive_kafka_broker_up{instance})", "{{instance}} {{client}}")),
         curves("Round trip", "How long brokers took to answer: the 99th of 100 requests, in the last 5 s.", "s",
-               query('max by (broker, client) (logdrive_kafka_broker_round_trip_seconds{instance, quantile="0.99"})', "{{broker}} {{client}}")),
+               query('max by (broker, client) (logdrive_kafka_broker_round_trip_seconds{instance, percentile="99"})', "{{broker}} {{client}}")),
         curves("Throttled", "How long brokers made clients wait for their quota.", "s",
                query("max by (broker, client) (logdrive_kafka_broker_throttle_seconds{instance})", "{{broker}} {{client}}"),
                levels=steps((1, ORANGE))),

@@ -83,12 +83,13 @@ impl Series {
         let id = id.to_string();
         let request = |state| metrics::gauge(&list::KAFKA_BROKER_REQUESTS, &[client, &id, state]);
         let fault = |kind| Growing::of(metrics::counter(&list::KAFKA_BROKER_FAULTS, &[client, &id, kind]));
-        let round_trip = |quantile| metrics::gauge(&list::KAFKA_BROKER_ROUND_TRIP_SECONDS, &[client, &id, quantile]);
+        let round_trip =
+            |percentile| metrics::gauge(&list::KAFKA_BROKER_ROUND_TRIP_SECONDS, &[client, &id, percentile]);
         Self {
             up: metrics::gauge(&list::KAFKA_BROKER_UP, &[client, &id]),
             waiting: request("waiting"),
             in_flight: request("in_flight"),
-            round_trip: ["0.5", "0.99"].map(round_trip),
+            round_trip: ["50", "99"].map(round_trip),
             throttle: metrics::gauge(&list::KAFKA_BROKER_THROTTLE_SECONDS, &[client, &id]),
             retries: Growing::of(metrics::counter(&list::KAFKA_BROKER_RETRIES, &[client, &id])),
             faults: ["send", "receive", "timeout"].map(fault),

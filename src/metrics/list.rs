@@ -95,7 +95,7 @@ metrics! {
     KAFKA_QUEUE_BYTES = Metric::gauge("logdrive_kafka_queue_bytes", &["client"], "Bytes of the records in the producer's queue, and under way to the brokers.");
     KAFKA_BROKER_UP = Metric::gauge("logdrive_kafka_broker_up", &["client", "broker"], "1 while the client is connected to the broker; a client connects to those that it needs.");
     KAFKA_BROKER_REQUESTS = Metric::gauge("logdrive_kafka_broker_requests", &["client", "broker", "state"], "Requests that wait to be sent, and that are in flight.");
-    KAFKA_BROKER_ROUND_TRIP_SECONDS = Metric::gauge("logdrive_kafka_broker_round_trip_seconds", &["client", "broker", "quantile"], "How long the broker took to answer, in the last 5 s.");
+    KAFKA_BROKER_ROUND_TRIP_SECONDS = Metric::gauge("logdrive_kafka_broker_round_trip_seconds", &["client", "broker", "percentile"], "How long the broker took to answer, in the last 5 s.");
     KAFKA_BROKER_THROTTLE_SECONDS = Metric::gauge("logdrive_kafka_broker_throttle_seconds", &["client", "broker"], "The longest time that the broker made the client wait for its quota, in the last 5 s.");
     KAFKA_BROKER_RETRIES = Metric::counter("logdrive_kafka_broker_retries_total", &["client", "broker"], "Requests that were sent again to the broker.");
     KAFKA_BROKER_FAULTS = Metric::counter("logdrive_kafka_broker_faults_total", &["client", "broker", "kind"], "Requests and answers that failed, by kind: send, receive, timeout.");
