@@ -46,4 +46,5 @@ mod shared; // small tasks share their records
 mod starts; // what stands in the way at the start: a damaged store, a full disk, a second agent
 mod stops; // orderly stops, rotation and truncation meanwhile
 mod top; // a live view of processes
+mod watch; // dashboards and alerts: a real Prometheus asks and watches real programs under faults
 mod wire; // the packed format, read by someone else

@@ -13,6 +13,7 @@ pub mod index;
 pub mod kafka;
 pub mod ports;
 pub mod program;
+pub mod prometheus;
 pub mod rough;
 pub mod secure;
 pub mod services;
