@@ -12,6 +12,9 @@ const OPENING: &str = "\
 Every long-running command serves them at `/metrics` of `metrics.listen`, in Prometheus' text format. Counters begin at 0 with
 the process. A metric has at most 2000 series; what comes beyond that is counted in one more, whose labels are all `(others)`.
 
+The machine's own figures (`[host]`), under node_exporter's names, are in [host.md](host.md); what a process is doing at this moment,
+in [debugging.md](debugging.md).
+
 **The account.** For each task, at every scrape:
 
 ```text
@@ -26,11 +29,11 @@ forgotten within the process: a defect, which the alert `LogdriveAccountDoesNotB
 #[test]
 fn the_page_of_metrics_is_what_the_lists_say() {
     let page = page();
-    if std::env::var_os("LOGDRIVE_METRICS").is_some_and(|wish| wish == "write") {
+    if std::env::var_os("METRICS_PAGE").is_some_and(|wish| wish == "write") {
         fs::write(PATH, &page).expect("written");
     }
     let there = fs::read_to_string(PATH).unwrap_or_default();
-    assert!(there == page, "{PATH} is out of date: run it with LOGDRIVE_METRICS=write in the environment");
+    assert!(there == page, "{PATH} is out of date: run it with METRICS_PAGE=write in the environment");
 }
 
 fn page() -> String {

@@ -70,6 +70,12 @@ async fn every_panel_shows_what_can_be_and_of_each_group_of_alerts_one_fires_und
         missing.is_empty()
     })
     .await;
+    // A rate takes two looks, with something in between.
+    until("searches are seen", LIMIT, async || {
+        scene.search().await;
+        prometheus.now("sum(rate(logdrive_search_seconds_count[10s])) > 0").await.len() == 1
+    })
+    .await;
     shows(&prometheus, &scene.site).await;
 
     scene.take_kafka_away();

@@ -100,15 +100,20 @@ impl Scene {
         let pid = Pid::from_raw(self.agent.id().cast_signed()).expect("a process");
         kill_process(pid, Signal::HUP).expect("it runs");
         self.etcd.ctl(&["put", "/logdrive/agents/watch/tasks", "no tasks"]);
-        for question in ["burst", "level:error", "took_ms:>3"] {
-            api::ask(self.up.web, "search", &[("q", question)]).await;
-        }
+        self.search().await;
         until("the slow file is being read", LIMIT, async || {
             self.agent.metric("logdrive_read_lines_total", &[("task", "slow")]).await > 0.0
         })
         .await;
         fs::remove_file(logs.join("slow.log")).expect("it is there");
         fs::write(logs.join("app-emptied.log"), "begun anew\n").expect("the site can be written");
+    }
+
+    /// Asks the page of `up` for lines.
+    pub async fn search(&self) {
+        for question in ["burst", "level:error", "took_ms:>3"] {
+            api::ask(self.up.web, "search", &[("q", question)]).await;
+        }
     }
 
     /// Ends the broker.
@@ -133,6 +138,7 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
         ("app", "app*.log", &site.topic, "labels = { service = \"app\" }"),
         ("slow", "slow.log", &site.topic, "rate = \"256KiB/s\""),
         ("small", "small.log", &small, "encoding = \"lines\""),
+        ("past", "past.log", &site.topic, "start_at = \"end\""),
         ("blocked", "blocked.log", &site.topic, "labels = { service = \"blocked\" }"),
     ];
     let tasks = tasks.map(|(name, paths, topic, more)| {
@@ -147,6 +153,7 @@ async fn configure(site: &mut Site, etcd: &EtcdServer) {
     site.set("etcd.endpoints", vec![etcd.endpoint.clone()]);
     site.set("transfer.topics", vec![site.topic.clone(), small]);
     site.set("transfer.index", format!("{}-{{[labels.service]}}-now", site.name));
+    append(&site.logs().join("past.log"), "a line that was there before, and is not wanted\n");
     append(&site.logs().join("app-emptied.log"), &"a line of a file that is emptied later\n".repeat(100));
     let mapping = json!({ "mappings": { "properties": { "took_ms": { "type": "long" } } } });
     ask(site, &format!("{}-app-now", site.name), &mapping).await;
