@@ -97,7 +97,7 @@ async fn ask(lane: usize, inbox: &Inbox) -> Lane {
 
 /// One pass over all files that keeps the first ones, so that it takes little time and memory however many there are.
 pub(super) fn most_behind(files: &HashMap<FileId, Shared>, max: usize) -> Seen {
-    let mut first = BinaryHeap::with_capacity(max + 1);
+    let mut first = BinaryHeap::with_capacity(max);
     let mut tasks: HashMap<Arc<str>, Status> = HashMap::new();
     let now_ms = Timestamp::now().as_millisecond();
     for (id, file) in files {
@@ -107,9 +107,12 @@ pub(super) fn most_behind(files: &HashMap<FileId, Shared>, max: usize) -> Seen {
             None => tasks.entry(Arc::clone(&file.task)).or_default().add(&file.progress, now_ms),
         }
         let is_open = file.progress.standing() != Standing::Idle;
-        first.push(Reverse((unread, is_open, Reverse(*id))));
-        if first.len() > max {
+        let place = Reverse((unread, is_open, Reverse(*id)));
+        if first.len() < max {
+            first.push(place);
+        } else if first.peek().is_some_and(|last| place < *last) {
             first.pop();
+            first.push(place);
         }
     }
     // Ascending in what is reversed: the one that is most behind comes first.
