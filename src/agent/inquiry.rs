@@ -6,8 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{Standing, TaskState, Tasks, belt::Belt};
 use crate::{
-    checkpoint::Keeper,
-    inspect::{File, Files, Question, Questions, Reading, State, Task},
+    inspect::{File, FileState, Files, Question, Questions, Reading, State, Task},
     reader::{Inspector, Seen},
     record::{Budget, FileId, Stream},
 };
@@ -62,7 +61,7 @@ fn state(seen: Seen, tasks: &Tasks, belt: &Belt, budget: &Budget) -> State {
 }
 
 fn reading(seen: Seen, tasks: &Tasks, belt: &Belt) -> Reading {
-    let each = with_what_is_safe(seen.files, &belt.keeper);
+    let each = with_what_is_safe(seen.files, belt);
     let left_out = seen.files_total - each.len();
     let files = Files { total: seen.files_total, left_out, unread_bytes: seen.unread_bytes, each };
     let task = |(name, state): (&Arc<str>, &TaskState)| {
@@ -78,9 +77,10 @@ fn reading(seen: Seen, tasks: &Tasks, belt: &Belt) -> Reading {
     Reading { tasks: tasks.each.iter().map(task).collect(), lanes: seen.lanes, files }
 }
 
-/// Adds up to where each file is safe. A stream of which nothing is under way may be closed, and then all that was read
-/// is. A copy goes on with the stream of the file that it was copied from, so the path counts where the identity doesn't.
-fn with_what_is_safe(files: Vec<(FileId, File)>, keeper: &Keeper) -> Vec<File> {
+/// Adds up to where each file is safe. The stream of a file that rests may be closed, and then all that was read is; of an
+/// open file that the keeper doesn't know, what the reader tells is still on its way here, and nothing is known. A copy goes on with the stream of the file that it was copied from, so the path counts where the identity doesn't.
+fn with_what_is_safe(files: Vec<(FileId, File)>, belt: &Belt) -> Vec<File> {
+    let keeper = &belt.keeper;
     let mut streams: HashMap<Cow<'_, str>, Vec<(Stream, u64)>> = HashMap::new();
     for (stream, path, safe) in keeper.streams() {
         streams.entry(path.to_string_lossy()).or_default().push((stream, safe));
@@ -91,8 +91,9 @@ fn with_what_is_safe(files: Vec<(FileId, File)>, keeper: &Keeper) -> Vec<File> {
     };
     let with_safe = |(id, file): (FileId, File)| {
         // Of a compressed file the text is counted, which is not what was read of it.
-        let safe = (!file.compressed).then(|| safe(id, &file).unwrap_or(file.read).min(file.read));
-        File { safe, ..file }
+        let is_settled = file.state == FileState::Idle && !belt.is_parked();
+        let safe = safe(id, &file).or(is_settled.then_some(file.read)).filter(|_| !file.compressed);
+        File { safe: safe.map(|safe| safe.min(file.read)), ..file }
     };
     files.into_iter().map(with_safe).collect()
 }

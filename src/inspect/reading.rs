@@ -102,7 +102,8 @@ pub struct File {
     pub size: u64,
     /// Up to where it was read; of a compressed file, how many of its bytes were unpacked.
     pub read: u64,
-    /// Up to where it is safe; not known of a compressed file, whose checkpoints count its text.
+    /// Up to where it is safe; not known of a compressed file, whose checkpoints count its text, and for a moment of one
+    /// that was just opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe: Option<u64>,
     /// Bytes that were not read.
