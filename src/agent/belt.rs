@@ -22,7 +22,7 @@ use crate::{
     kafka::{self, Delivered, Failed, KafkaError, Outgoing, Producer},
     metrics::{self, Gauge, Histogram, list},
     reader::{Event, Status, Tallies},
-    record::{Block, Outcome, Permit, Pieces, Span, Stream, TailMark, Tally},
+    record::{Amount, Block, Outcome, Permit, Pieces, Span, Stream, TailMark, Tally},
 };
 
 /// How often a record is offered again that neither its topic nor the dead-letter topic takes.
@@ -172,7 +172,7 @@ impl Belt {
 
     /// How many bytes of a task's text came and are not safe.
     pub(super) fn in_flight(&self, task: &str) -> u64 {
-        self.tasks.get(task).map_or(0, |lane| lane.tally.account().in_flight.bytes)
+        self.tasks.get(task).map_or(0, Lane::in_flight_bytes)
     }
 
     /// Where the lines of a task go.
@@ -302,7 +302,7 @@ impl Belt {
         for (bin, batch) in std::mem::take(&mut self.sealed) {
             let mut outgoing = batch.outgoing(&bin.topic, bin.partition);
             outgoing.key = bin.key.as_ref().map(|key| key.to_vec());
-            metrics::histogram(&list::BATCH_SIZE_BYTES, &[&bin.topic]).record(outgoing.ticket.text_bytes() as f64);
+            metrics::histogram(&list::BATCH_SIZE_BYTES, &[&bin.topic]).record(outgoing.ticket.amount().bytes as f64);
             self.under_way.begin(&outgoing);
             self.send(outgoing).await;
         }
@@ -399,8 +399,7 @@ impl Belt {
     /// and is not safe.
     pub(super) fn report(&self, status: &HashMap<Arc<str>, Status>) {
         for (task, lane) in &self.tasks {
-            let in_flight = lane.tally.account().in_flight.bytes;
-            status.get(task).copied().unwrap_or_default().report(task, in_flight);
+            status.get(task).copied().unwrap_or_default().report(task, lane.in_flight_bytes());
         }
     }
 
@@ -411,9 +410,9 @@ impl Belt {
 }
 
 impl Ticket {
-    /// How many bytes of text the record holds, before compression.
-    fn text_bytes(&self) -> u64 {
-        self.shares.iter().map(|share| share.held.amount().bytes).sum()
+    /// How much the record holds, of all tasks together.
+    pub(super) fn amount(&self) -> Amount {
+        self.shares.iter().map(|share| share.held.amount()).sum()
     }
 }
 
@@ -429,6 +428,10 @@ impl Lane {
             tally,
             latency: metrics::histogram(&list::ACKNOWLEDGE_LATENCY_SECONDS, &[&task.name]),
         }
+    }
+
+    fn in_flight_bytes(&self) -> u64 {
+        self.tally.account().in_flight.bytes
     }
 }
 

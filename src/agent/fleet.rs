@@ -95,16 +95,20 @@ impl Running {
 }
 
 impl Fleet {
-    /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else. The questions
-    /// are not the fleet's to answer.
-    pub(super) fn new(agent: &Agent, wanted: Wanted, control: Control) -> (Self, Questions) {
-        let Control { wanted: wants, tasks: tells, questions } = control;
+    /// What is `wanted` at first runs already; `agent` is what the configuration says of everything else. What comes
+    /// behind it comes on `wants`, and how the tasks stand goes to `tells`.
+    pub(super) fn new(
+        agent: &Agent,
+        wanted: Wanted,
+        wants: watch::Receiver<Wanted>,
+        tells: watch::Sender<Tasks>,
+    ) -> Self {
         let running = |task: &Task| (Arc::clone(&task.name), Running::new(task, wanted.generation));
         let running = wanted.tasks.iter().map(running).collect();
         let (dismissed, refused) = (BTreeSet::new(), BTreeMap::new());
         let fleet = Self { agent: agent.clone(), wants, tells, wanted, running, dismissed, refused };
         fleet.tell();
-        (fleet, questions)
+        fleet
     }
 
     /// Waits until something else is wanted; for ever if nobody is left who could want something.

@@ -78,7 +78,8 @@ fn reading(seen: Seen, tasks: &Tasks, belt: &Belt) -> Reading {
 }
 
 /// Adds up to where each file is safe. The stream of a file that rests may be closed, and then all that was read is; of an
-/// open file that the keeper doesn't know, what the reader tells is still on its way here, and nothing is known. A copy goes on with the stream of the file that it was copied from, so the path counts where the identity doesn't.
+/// open file that the keeper doesn't know, what the reader tells is still on its way here, and nothing is known. A copy
+/// goes on with the stream of the file that it was copied from, so the path counts where the identity doesn't.
 fn with_what_is_safe(files: Vec<(FileId, File)>, belt: &Belt) -> Vec<File> {
     let keeper = &belt.keeper;
     let mut streams: HashMap<Cow<'_, str>, Vec<(Stream, u64)>> = HashMap::new();

@@ -70,13 +70,13 @@ const RECEIPTS_MAX: usize = 1024;
 /// checkpoints can be seen through `window` while it runs.
 pub async fn run(
     config: &Config,
-    mut control: Control,
+    Control { mut wanted, tasks: tells, questions }: Control,
     stop: CancellationToken,
     health: &Health,
     window: &Window,
 ) -> anyhow::Result<()> {
     // What is wanted from here on is a change, however soon it comes.
-    let first = control.wanted.borrow_and_update().clone();
+    let first = wanted.borrow_and_update().clone();
     let mut config = config.clone();
     config.agent.tasks = first.tasks.to_vec();
     let config = &config;
@@ -95,11 +95,10 @@ pub async fn run(
     let (receipts, delivered) = mpsc::channel(RECEIPTS_MAX);
     let producers = Producers::new(&config.kafka, config.agent.batch.age_max, receipts)?;
     let belt = Belt::new(&config.agent, host_name, machine, producers, tallies, config.kafka.clone())?;
-    let (fleet, questions) = Fleet::new(&config.agent, first, control);
     let wires = Wires {
         inquiry: Inquiry::new(questions, reader.inspector()),
         reader,
-        fleet,
+        fleet: Fleet::new(&config.agent, first, wanted, tells),
         blocks,
         delivered,
         budget,
@@ -241,10 +240,16 @@ impl Wires {
         info!(limit = ?limit, "finishing what was read");
         let reader = self.reader;
         let stopping = tokio::spawn(reader.stop());
+        // Whoever watches the drain sees what becomes of what was read.
+        let mut tick = interval(SAVE_EVERY);
         let finish = async {
             loop {
                 let event = tokio::select! {
                     event = self.blocks.recv() => event,
+                    _ = tick.tick() => {
+                        belt.tell_accounts();
+                        continue;
+                    }
                     (question, seen) = self.inquiry.next() => {
                         inquiry::answer(question, seen, &self.fleet.tasks(), &belt, &self.budget);
                         continue;
@@ -264,6 +269,7 @@ impl Wires {
                 tokio::select! {
                     Some(delivered) = self.delivered.recv() => belt.delivered(delivered).await,
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => belt.seal_due().await,
+                    _ = tick.tick() => belt.tell_accounts(),
                     (question, seen) = self.inquiry.next() => {
                         inquiry::answer(question, seen, &self.fleet.tasks(), &belt, &self.budget);
                     }

@@ -6,6 +6,7 @@ use super::belt::{Account, Belt, Ticket};
 use crate::{
     inspect::{Batch, BatchState, Client, Limited, Sending},
     kafka::{Outgoing, Producer},
+    record::Amount,
 };
 
 /// The batches under way; the budget bounds how many there are.
@@ -17,8 +18,7 @@ struct Sent {
     topic: Arc<str>,
     partition: i32,
     tasks: Vec<Arc<str>>,
-    lines: u64,
-    bytes: u64,
+    amount: Amount,
     since: Instant,
 }
 
@@ -30,16 +30,15 @@ impl UnderWay {
 
     /// Notes that a batch is sent. What becomes of it until all of it is settled, halves and letters, is still the same one.
     pub(super) fn begin(&mut self, outgoing: &Outgoing<Ticket>) {
-        let shares = &outgoing.ticket.shares;
+        let ticket = &outgoing.ticket;
         let sent = Sent {
             topic: Arc::clone(&outgoing.topic),
             partition: outgoing.partition.unwrap_or(-1),
-            tasks: shares.iter().map(|share| Arc::clone(&share.task)).collect(),
-            lines: shares.iter().map(|share| share.held.amount().lines).sum(),
-            bytes: shares.iter().map(|share| share.held.amount().bytes).sum(),
+            tasks: ticket.shares.iter().map(|share| Arc::clone(&share.task)).collect(),
+            amount: ticket.amount(),
             since: Instant::now(),
         };
-        self.0.insert(Self::number(&outgoing.ticket.account), sent);
+        self.0.insert(Self::number(&ticket.account), sent);
     }
 
     /// Notes that a batch is settled.
@@ -52,8 +51,8 @@ impl UnderWay {
             topic: sent.topic.to_string(),
             partition: sent.partition,
             tasks: sent.tasks.iter().map(ToString::to_string).collect(),
-            lines: Some(sent.lines),
-            bytes: sent.bytes,
+            lines: Some(sent.amount.lines),
+            bytes: sent.amount.bytes,
             age_seconds: now.duration_since(sent.since).as_secs_f64(),
             state: BatchState::Sent,
         })

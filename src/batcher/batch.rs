@@ -14,7 +14,7 @@ use super::{
     meta,
 };
 use crate::{
-    record::{Block, Held, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
+    record::{Amount, Block, Held, Messages, Newline, Part, Permit, Run, Span, Stream, TailMark},
     splitter,
 };
 
@@ -256,13 +256,17 @@ impl Batch {
     /// How many lines the record holds; a part of a cut line counts as one.
     #[must_use]
     pub fn lines(&self) -> u64 {
-        self.shares.iter().map(|share| share.held.amount().lines).sum()
+        self.amount().lines
     }
 
     /// How many bytes of text the record holds, before compression.
     #[must_use]
     pub fn text_bytes(&self) -> u64 {
-        self.shares.iter().map(|share| share.held.amount().bytes).sum()
+        self.amount().bytes
+    }
+
+    fn amount(&self) -> Amount {
+        self.shares.iter().map(|share| share.held.amount()).sum()
     }
 }
 

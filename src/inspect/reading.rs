@@ -132,3 +132,17 @@ pub enum FileState {
     /// It could not be read when that was last tried.
     Failed,
 }
+
+impl FileState {
+    /// Its name, here and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Open => "open",
+            Self::Draining => "draining",
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+        }
+    }
+}

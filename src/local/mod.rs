@@ -204,7 +204,19 @@ impl Wires {
             self.reader.stop().await;
             (&mut self.ended).await
         };
-        match timeout(drain_timeout, finish).await {
+        // Whoever watches the drain sees what becomes of what was read.
+        let watched = async {
+            tokio::pin!(finish);
+            loop {
+                tokio::select! {
+                    ended = &mut finish => return ended,
+                    _ = tick.tick() => self.tallies.tell(),
+                }
+            }
+        };
+        let ended = timeout(drain_timeout, watched).await;
+        self.tallies.tell();
+        match ended {
             Ok(Ok(Ok(()))) => info!("everything that was read is in the store"),
             Ok(_) => {
                 anyhow::bail!("the thread that writes the store ended early; what it did not commit is read again")

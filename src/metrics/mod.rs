@@ -10,6 +10,7 @@ mod process;
 mod reference;
 mod rows;
 mod series;
+pub mod text;
 
 use std::{
     sync::{PoisonError, RwLock},

@@ -2,11 +2,14 @@
 //!
 //! Read when it is asked for: nothing has to be kept up to date. What can't be read is left out.
 
-use std::{collections::BTreeMap, fmt::Write, fs};
+use std::{collections::BTreeMap, fs};
 
 use jiff::Timestamp;
 
-use super::{Metric, list::OF_PROCESS};
+use super::{
+    list::OF_PROCESS,
+    rows::{self, Row},
+};
 
 /// Ticks a second in `/proc`, the same on every architecture that Linux still runs on but Alpha.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -30,17 +33,15 @@ pub(super) fn render(out: &mut String) {
     threads(out);
     let now = Timestamp::now().as_nanosecond() as f64 / 1e9;
     for (metric, value) in OF_PROCESS.iter().zip([cpu, resident, open, max, started, Some(now)]) {
-        let Metric { name, help, kind, .. } = metric;
         if let Some(value) = value {
-            // Writing to a string can't fail.
-            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {}\n{name} {value}\n\n", kind.name());
+            rows::write(metric, &[(Vec::new(), value)], out);
         }
     }
 }
 
 /// Appends the processor time of threads; those of one name together.
 fn threads(out: &mut String) {
-    let Some(metric @ Metric { name, help, .. }) = OF_PROCESS.last() else { return };
+    let Some(metric) = OF_PROCESS.last() else { return };
     let mut each: BTreeMap<String, f64> = BTreeMap::new();
     for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         // One that has just ended has none.
@@ -50,13 +51,9 @@ fn threads(out: &mut String) {
             *each.entry(thread.to_owned()).or_default() += stat.cpu_ticks / TICKS_PER_SECOND;
         }
     }
-    if !each.is_empty() {
-        // Writing to a string can't fail.
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {}\n", metric.kind.name());
-        for (thread, seconds) in each {
-            let _ = writeln!(out, "{name}{{thread={thread:?}}} {seconds}");
-        }
-        out.push('\n');
+    let rows: Vec<Row> = each.into_iter().map(|(thread, seconds)| (vec![thread], seconds)).collect();
+    if !rows.is_empty() {
+        rows::write(metric, &rows, out);
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
     sync::{Mutex, PoisonError},
 };
 
-use super::Metric;
+use super::{Metric, text};
 
 /// The value of a series, and those of its labels, in the order of the metric's.
 pub type Row = (Vec<String>, f64);
@@ -29,21 +28,13 @@ pub(super) fn render(out: &mut String) {
     }
 }
 
-fn write(metric: &Metric, rows: &[Row], out: &mut String) {
-    let Metric { name, help, kind, .. } = metric;
-    // Writing to a string can't fail.
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
+/// Appends a metric that has these series.
+pub(super) fn write(metric: &Metric, rows: &[Row], out: &mut String) {
+    text::family(metric.name, metric.kind.name(), metric.help, out);
     for (values, value) in rows {
-        let labels = metric.labels.iter().zip(values);
-        let labels: Vec<String> = labels.map(|(label, of)| format!("{label}=\"{}\"", escaped(of))).collect();
-        let _ = writeln!(out, "{name}{{{}}} {value}", labels.join(","));
+        text::sample(metric.name, metric.labels, values.iter().map(String::as_str), *value, out);
     }
     out.push('\n');
-}
-
-/// What a label's value is written as; the format has these three escapes, and takes anything else that is UTF-8.
-fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 #[cfg(test)]

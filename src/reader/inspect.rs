@@ -14,11 +14,11 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     Status,
     inbox::{Command, Inbox},
-    progress::{Progress, Standing},
+    progress::Standing,
     table::{Shared, Table},
 };
 use crate::{
-    inspect::{File, FileState, Lane},
+    inspect::{File, Lane},
     metrics::{self, list},
     record::FileId,
 };
@@ -128,7 +128,7 @@ fn file(id: FileId, Shared { task, path, lane, progress }: &Shared, now_ms: i64)
         path: path.to_string_lossy().into_owned(),
         task: task.to_string(),
         lane: *lane,
-        state: state(progress),
+        state: progress.state(),
         size: progress.size(),
         read: progress.read(),
         safe: None,
@@ -138,21 +138,12 @@ fn file(id: FileId, Shared { task, path, lane, progress }: &Shared, now_ms: i64)
     }
 }
 
-fn state(progress: &Progress) -> FileState {
-    match progress.standing() {
-        Standing::Failed => FileState::Failed,
-        _ if progress.is_draining() => FileState::Draining,
-        Standing::Waiting => FileState::Waiting,
-        Standing::Open => FileState::Open,
-        Standing::Idle => FileState::Idle,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::HashMap, path::Path, sync::Arc};
 
-    use super::{FileId, Progress, Shared, Standing, most_behind};
+    use super::{FileId, Shared, Standing, most_behind};
+    use crate::reader::progress::Progress;
 
     fn shared(size: u64, read: u64, standing: Standing) -> Shared {
         let progress = Arc::new(Progress::default());

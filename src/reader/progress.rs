@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::record::Checkpoint;
+use crate::{inspect::FileState, record::Checkpoint};
 
 /// How a file stands with its lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -193,8 +193,19 @@ impl Progress {
         self.packed.load(Relaxed)
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
+    }
+
+    /// How the file stands, to whoever asks.
+    pub(super) fn state(&self) -> FileState {
+        match self.standing() {
+            Standing::Failed => FileState::Failed,
+            _ if self.is_draining() => FileState::Draining,
+            Standing::Waiting => FileState::Waiting,
+            Standing::Open => FileState::Open,
+            Standing::Idle => FileState::Idle,
+        }
     }
 }
 

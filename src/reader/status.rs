@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::progress::{Progress, Standing};
+use super::progress::Progress;
 use crate::{
-    inspect,
+    inspect::{self, FileState},
     metrics::{self, list},
 };
 
@@ -29,14 +29,14 @@ pub struct Status {
 
 impl Status {
     pub(super) fn add(&mut self, progress: &Progress, now_ms: i64) {
-        let state = match progress.standing() {
-            Standing::Failed => &mut self.failed,
-            _ if progress.is_draining() => &mut self.draining,
-            Standing::Waiting => &mut self.waiting,
-            Standing::Open => &mut self.open,
-            Standing::Idle => &mut self.idle,
+        let files = match progress.state() {
+            FileState::Failed => &mut self.failed,
+            FileState::Draining => &mut self.draining,
+            FileState::Waiting => &mut self.waiting,
+            FileState::Open => &mut self.open,
+            FileState::Idle => &mut self.idle,
         };
-        *state += 1;
+        *files += 1;
         self.unread_bytes += progress.unread();
         self.oldest_unread = self.oldest_unread.max(progress.oldest_unread(now_ms));
     }
@@ -57,14 +57,14 @@ impl Status {
     /// Sets the metrics of a task of which, beside what was not read, so many bytes were read and are not safe.
     pub fn report(&self, task: &str, in_flight_bytes: u64) {
         let states = [
-            ("open", self.open),
-            ("idle", self.idle),
-            ("draining", self.draining),
-            ("failed", self.failed),
-            ("waiting", self.waiting),
+            (FileState::Open, self.open),
+            (FileState::Idle, self.idle),
+            (FileState::Draining, self.draining),
+            (FileState::Failed, self.failed),
+            (FileState::Waiting, self.waiting),
         ];
         for (state, files) in states {
-            metrics::gauge(&list::FILES, &[task, state]).set(files as f64);
+            metrics::gauge(&list::FILES, &[task, state.name()]).set(files as f64);
         }
         metrics::gauge(&list::UNREAD_BYTES, &[task]).set((self.unread_bytes + in_flight_bytes) as f64);
         let oldest = self.oldest_unread.unwrap_or_default();
@@ -76,7 +76,8 @@ impl Status {
 mod tests {
     use std::time::Duration;
 
-    use super::{Progress, Standing, Status};
+    use super::{Progress, Status};
+    use crate::reader::progress::Standing;
 
     #[test]
     fn each_file_is_in_one_state_and_the_oldest_byte_of_all_counts() {

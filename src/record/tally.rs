@@ -6,6 +6,7 @@
 //! unless there is a defect, and it must not stay unseen.
 
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{
@@ -34,6 +35,13 @@ pub struct Amount {
     pub lines: u64,
     /// How many bytes of text, as they stood in the file.
     pub bytes: u64,
+}
+
+impl iter::Sum for Amount {
+    fn sum<I: Iterator<Item = Amount>>(amounts: I) -> Self {
+        let add = |sum: Amount, one: Amount| Amount { lines: sum.lines + one.lines, bytes: sum.bytes + one.bytes };
+        amounts.fold(Amount::default(), add)
+    }
 }
 
 /// A tally at one moment.
@@ -95,11 +103,9 @@ impl Tally {
         let lost = self.lost.amount();
         // Last: whoever sees an outcome also sees that what it is of was read.
         let read = self.read.amount();
-        let gone = [acknowledged, dead_lettered, given_up, lost];
-        let in_flight = Amount {
-            lines: gone.iter().fold(read.lines, |rest, gone| rest.saturating_sub(gone.lines)),
-            bytes: gone.iter().fold(read.bytes, |rest, gone| rest.saturating_sub(gone.bytes)),
-        };
+        let gone: Amount = [acknowledged, dead_lettered, given_up, lost].into_iter().sum();
+        let in_flight =
+            Amount { lines: read.lines.saturating_sub(gone.lines), bytes: read.bytes.saturating_sub(gone.bytes) };
         Account { read, acknowledged, dead_lettered, given_up, in_flight }
     }
 }
@@ -108,8 +114,8 @@ impl Account {
     /// How many lines nobody answers for: what was read, without what became of it and what is in flight.
     #[must_use]
     pub fn missing_lines(&self) -> u64 {
-        let known = [self.acknowledged, self.dead_lettered, self.given_up, self.in_flight];
-        self.read.lines.saturating_sub(known.iter().map(|amount| amount.lines).sum())
+        let known: Amount = [self.acknowledged, self.dead_lettered, self.given_up, self.in_flight].into_iter().sum();
+        self.read.lines.saturating_sub(known.lines)
     }
 }
 

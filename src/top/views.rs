@@ -133,19 +133,12 @@ fn files(process: &Process) -> Vec<Row> {
     let Some(reading) = process.state().and_then(|state| state.reading.as_ref()) else { return Vec::new() };
     let rates = process.file_rates();
     let row = |file: &File| {
-        let state = match file.state {
-            FileState::Idle => "idle",
-            FileState::Open => "open",
-            FileState::Draining => "draining",
-            FileState::Waiting => "waiting",
-            FileState::Failed => "failed",
-        };
         let is_unsafe = file.safe.map(|safe| file.read.saturating_sub(safe) as f64);
         Row {
             cells: vec![
                 file.path.as_str().into(),
                 file.task.as_str().into(),
-                state.into(),
+                file.state.name().into(),
                 rates.get(file.id.as_str()).copied().into(),
                 Cell::Number(file.unread_bytes as f64),
                 is_unsafe.into(),

@@ -35,7 +35,7 @@ use super::{
     inquiry::{self, Asked},
     parcel::{Parcel, Stretch},
     retry::Road,
-    stopped::{Name, Stopped},
+    stopped::{self, Name, Stopped},
     window::Window,
 };
 use crate::{
@@ -72,10 +72,8 @@ pub(super) struct Delivery {
     /// Parcels with documents that the store was too busy for, and when each is ready again.
     resting: Vec<(Instant, Parcel)>,
     sending: JoinSet<Sent>,
-    /// What each of `sending` is, for whoever asks.
+    /// What is to be known of each of `sending`.
     begun: HashMap<Id, Begun>,
-    /// How many of `sending` are probes.
-    probes: usize,
     writing: JoinSet<()>,
 }
 
@@ -93,11 +91,6 @@ struct Meters {
 /// A request that was answered, or failed.
 struct Sent {
     parcel: Parcel,
-    /// The index that it is a probe of.
-    probe_of: Option<Name>,
-    began: Instant,
-    /// Whether as many requests as may be were under way when it began.
-    was_full: bool,
     answer: Result<Outcomes, BulkError>,
 }
 
@@ -106,7 +99,10 @@ struct Begun {
     at: Instant,
     documents: usize,
     bytes: usize,
+    /// The index that it is a probe of.
     probe_of: Option<Name>,
+    /// Whether as many requests as may be were under way when it began.
+    was_full: bool,
 }
 
 /// Items that have to be sent again.
@@ -152,7 +148,6 @@ impl Delivery {
             resting: Vec::new(),
             sending: JoinSet::new(),
             begun: HashMap::new(),
-            probes: 0,
             writing: JoinSet::new(),
         }
     }
@@ -170,8 +165,8 @@ impl Delivery {
                 },
                 Some(sent) = self.sending.join_next_with_id() => {
                     let (id, sent) = sent.expect("a request is neither cancelled nor does it panic");
-                    self.begun.remove(&id);
-                    self.sent(sent).await;
+                    let begun = self.begun.remove(&id).expect("it was noted when the request was spawned");
+                    self.sent(sent, begun).await;
                 }
                 answer = inquiry::next(&mut asked) => drop(answer.send(self.indexing())),
                 Some(_) = self.writing.join_next() => (),
@@ -192,9 +187,8 @@ impl Delivery {
     async fn send_what_may_be_sent(&mut self) -> Instant {
         let now = Instant::now();
         self.wake_rested(now);
-        while self.road.is_open(now) && self.probes < PROBES_MAX {
+        while self.road.is_open(now) && self.probes() < PROBES_MAX {
             let Some((name, probe)) = self.stopped.probe(now) else { break };
-            self.probes += 1;
             self.send(probe, Some(name), false);
         }
         while self.road.is_open(now) && self.requests() < self.limit() && self.writing.len() < WRITING_MAX {
@@ -211,7 +205,7 @@ impl Delivery {
             self.send(parcel, None, is_full);
         }
         let rested = self.resting.iter().map(|(at, _)| *at).min();
-        let probe = self.stopped.next_probe().filter(|_| self.probes < PROBES_MAX);
+        let probe = self.stopped.next_probe().filter(|_| self.probes() < PROBES_MAX);
         let wake = [self.road.opens_at(), rested, probe].into_iter().flatten().filter(|at| *at > now).min();
         self.meters.waiting.set(self.road.opens_at().map_or(0.0, |at| at.duration_since(now).as_secs_f64()));
         wake.unwrap_or(now + SLEEP_MAX)
@@ -226,7 +220,12 @@ impl Delivery {
 
     /// Requests under way, without probes.
     fn requests(&self) -> usize {
-        self.sending.len() - self.probes
+        self.sending.len() - self.probes()
+    }
+
+    /// Probes under way.
+    fn probes(&self) -> usize {
+        self.begun.values().filter(|begun| begun.probe_of.is_some()).count()
     }
 
     /// How many requests may be under way: one, to try it, if the last one found no store.
@@ -235,12 +234,12 @@ impl Delivery {
     }
 
     fn send(&mut self, mut parcel: Parcel, probe_of: Option<Name>, was_full: bool) {
-        let (sender, began) = (Arc::clone(&self.sender), Instant::now());
+        let sender = Arc::clone(&self.sender);
         let (documents, bytes) = (parcel.body.len(), parcel.body.bytes_len());
-        let begun = Begun { at: began, documents, bytes, probe_of: probe_of.clone() };
+        let begun = Begun { at: Instant::now(), documents, bytes, probe_of, was_full };
         let request = self.sending.spawn(async move {
             let answer = sender.send(&mut parcel.body).await;
-            Sent { parcel, probe_of, began, was_full, answer }
+            Sent { parcel, answer }
         });
         self.begun.insert(request.id(), begun);
     }
@@ -252,7 +251,7 @@ impl Delivery {
             age_seconds: now.duration_since(begun.at).as_secs_f64(),
             documents: begun.documents,
             bytes: begun.bytes,
-            probes: begun.probe_of.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
+            probes: begun.probe_of.as_ref().map(|name| stopped::text(name).into_owned()),
         };
         let mut requests: Vec<Request> = self.begun.values().map(request).collect();
         requests.sort_by(|one, other| other.age_seconds.total_cmp(&one.age_seconds));
@@ -270,17 +269,15 @@ impl Delivery {
     }
 
     /// Takes in what became of a request.
-    async fn sent(&mut self, sent: Sent) {
-        self.probes -= usize::from(sent.probe_of.is_some());
-        let Sent { parcel, probe_of, began, was_full, answer } = sent;
+    async fn sent(&mut self, Sent { parcel, answer }: Sent, begun: Begun) {
         match answer {
             Ok(outcomes) => {
                 if self.road.works() {
                     self.back.notify_one();
                 }
-                self.told(parcel, probe_of, outcomes, began, was_full).await;
+                self.told(parcel, outcomes, begun).await;
             }
-            Err(failed) => self.failed(parcel, probe_of, &failed, began),
+            Err(failed) => self.failed(parcel, &failed, begun),
         }
         match self.road.trouble().or_else(|| self.stopped.trouble()) {
             Some(trouble) => self.health.failing(trouble),
@@ -290,8 +287,8 @@ impl Delivery {
     }
 
     /// Nothing is known of any item: all of them are sent again.
-    fn failed(&mut self, mut parcel: Parcel, probe_of: Option<Name>, failed: &BulkError, began: Instant) {
-        let now = Instant::now();
+    fn failed(&mut self, mut parcel: Parcel, failed: &BulkError, begun: Begun) {
+        let (now, Begun { at: began, probe_of, .. }) = (Instant::now(), begun);
         let documents = parcel.body.len();
         self.meters.retried.increment(documents as u64);
         if self.road.failed(&failed.error, failed.retry_after, began, now) {
@@ -314,15 +311,8 @@ impl Delivery {
     }
 
     /// The store told of each item.
-    async fn told(
-        &mut self,
-        mut parcel: Parcel,
-        probe_of: Option<Name>,
-        outcomes: Outcomes,
-        began: Instant,
-        was_full: bool,
-    ) {
-        let now = Instant::now();
+    async fn told(&mut self, mut parcel: Parcel, outcomes: Outcomes, begun: Begun) {
+        let (now, Begun { at: began, probe_of, was_full, .. }) = (Instant::now(), begun);
         let again = self.sort(&mut parcel, outcomes);
         if again.is_busy {
             self.window.pushed_back(began, now);
@@ -422,13 +412,8 @@ impl Meters {
         let now_ms = Timestamp::now().as_millisecond();
         for (topic, oldest_ms) in parcel.oldest() {
             let age = Duration::from_millis(now_ms.saturating_sub(oldest_ms).try_into().unwrap_or(0));
-            if let Some(known) = self.end_to_end.get(topic) {
-                known.record(age);
-            } else {
-                let new = metrics::histogram(&list::END_TO_END_SECONDS, &[topic]);
-                new.record(age);
-                self.end_to_end.insert(Arc::clone(topic), new);
-            }
+            let of_topic = |topic: &Arc<str>| metrics::histogram(&list::END_TO_END_SECONDS, &[topic]);
+            self.end_to_end.entry(Arc::clone(topic)).or_insert_with_key(of_topic).record(age);
         }
     }
 }

@@ -277,6 +277,7 @@ fn partitions<'a>(parcels: impl IntoIterator<Item = &'a Parcel>) -> HashSet<Assi
     parcels.into_iter().flat_map(|parcel| &parcel.stretches).map(of).collect()
 }
 
-fn text(name: &[u8]) -> std::borrow::Cow<'_, str> {
+/// An index's name, for people.
+pub(super) fn text(name: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(name)
 }

@@ -3,7 +3,9 @@
 //! It promises text of Prometheus' format whatever it is given: a family is opened once, and a name that none can have
 //! is left out.
 
-use std::{borrow::Cow, collections::HashSet, fmt::Write};
+use std::collections::HashSet;
+
+use crate::metrics::text;
 
 /// What a series measures, in Prometheus' words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,28 +102,12 @@ impl Page {
             return false;
         }
         name.clone_into(&mut self.open);
-        // Writing to a string can't fail, here and below.
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
+        text::family(name, kind.name(), help, &mut self.text);
         true
     }
 
     fn value(&mut self, name: &str, labels: &[&str], values: &[&str], value: f64) {
-        self.text.push_str(name);
-        for (number, (label, value)) in labels.iter().zip(values).enumerate() {
-            let before = if number == 0 { '{' } else { ',' };
-            let _ = write!(self.text, "{before}{label}=\"{}\"", escaped(value));
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.text, "{after} {value}");
-    }
-}
-
-/// A label's value, as it stands between quotes.
-fn escaped(value: &str) -> Cow<'_, str> {
-    if value.contains(['\\', '"', '\n']) {
-        Cow::Owned(value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))
-    } else {
-        Cow::Borrowed(value)
+        text::sample(name, labels, values.iter().copied(), value, &mut self.text);
     }
 }
 
