@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use logdrive::batcher::{
     frame::META_HEADER,
-    lines::{self, HASH_HEADER, LINES_HEADER, Line, OFFSET_HEADER, PART_HEADER},
+    lines::{self, LINE_HEADER, Line},
 };
 
 /// Metadata that is nearly right: what comes from anywhere stands where a name does.
@@ -19,18 +19,14 @@ fn nearly_right(name: &str, is_json: bool, shape: u8) -> Vec<u8> {
     .into_bytes()
 }
 
-fuzz_target!(|input: (Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u8>, u8)| {
-    let (meta, part, hash, offset, value, shape) = input;
+fuzz_target!(|input: (Vec<u8>, Vec<u8>, u64, Vec<u8>, u8)| {
+    let (meta, line, offset, value, shape) = input;
     let mut text = Vec::new();
 
     // Headers and value from anywhere, some of them missing.
-    let number = offset.to_string().into_bytes();
     let anything = |name: &str| match name {
-        LINES_HEADER => Some(if shape & 1 == 0 { &b"1"[..] } else { &meta }),
+        LINE_HEADER => (shape & 1 == 0).then_some(&line[..]),
         META_HEADER => (shape & 2 == 0).then_some(&meta[..]),
-        OFFSET_HEADER => (shape & 4 == 0).then_some(if shape & 8 == 0 { &number[..] } else { &hash }),
-        PART_HEADER => (shape & 16 == 0).then_some(&part[..]),
-        HASH_HEADER => (shape & 32 == 0).then_some(&hash[..]),
         _ => None,
     };
     let _ = lines::decode(anything, &value, &mut text);
@@ -38,14 +34,13 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u8>, u8)| {
     // Headers as ours are, with parts that may be wrong.
     let is_json = shape & 64 != 0;
     let meta = nearly_right(&String::from_utf8_lossy(&meta), is_json, shape);
-    let hashed = format!("{offset:016x}").into_bytes();
-    let parts = [None, Some(&b"first"[..]), Some(b"middle"), Some(b"last"), Some(&part)];
+    let hash = if is_json { format!(r#","hash":"{offset:016x}""#) } else { String::new() };
+    let more = String::from_utf8_lossy(&line);
+    let part = ["", r#","part":"first""#, r#","part":"middle""#, r#","part":"last""#, &more][usize::from(shape % 5)];
+    let line = format!(r#"{{"version":1,"offset":{offset}{hash}{part}}}"#).into_bytes();
     let ours = |name: &str| match name {
-        LINES_HEADER => Some(&b"1"[..]),
+        LINE_HEADER => Some(&line[..]),
         META_HEADER => Some(&meta[..]),
-        OFFSET_HEADER => Some(&number[..]),
-        PART_HEADER => parts[usize::from(shape % 5)],
-        HASH_HEADER => Some(&hashed[..]),
         _ => None,
     };
     match lines::decode(ours, &value, &mut text) {

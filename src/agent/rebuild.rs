@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     batcher::{
         frame::{self, Meta},
-        lines::{self, LINES_HEADER, Line, Value},
+        lines::{self, LINE_HEADER, Line, Value},
     },
     config::{Config, Task},
     kafka::{self, KafkaError, Past, Reach},
@@ -182,7 +182,7 @@ impl Trails {
     fn take(&mut self, past: &Past, text: &mut Vec<u8>) {
         let Some(value) = &past.value else { return };
         let header = |name: &str| past.header(name);
-        if header(LINES_HEADER).is_some() {
+        if header(LINE_HEADER).is_some() {
             // JSON doesn't have the bytes that the file had.
             if let Ok(Line::Raw(meta)) = lines::decode(header, value, text)
                 && meta.machine == self.machine

@@ -94,11 +94,16 @@ pub struct Segment {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FrameError {
     /// The record was not written in this format.
-    #[error("the record has no header {0}: it is not in the packed format, or something removed its headers")]
+    #[error("the record has no header {0}: it is in none of our formats, or something removed its headers")]
     Missing(&'static str),
     /// The record was written in another version of the format.
-    #[error("the record has format version {0:?} and this program reads versions up to {end}: upgrade it", end = VERSIONS.end())]
-    Version(String),
+    #[error("the record has format version {found:?} and this program reads versions up to {known}: upgrade it")]
+    Version {
+        /// Which one.
+        found: String,
+        /// The newest that is known.
+        known: u32,
+    },
     /// The metadata can't be read.
     #[error("the record's metadata can't be read: {0}")]
     Meta(String),
@@ -250,7 +255,7 @@ fn described<'a>(headers: impl Fn(&str) -> Option<&'a [u8]>) -> Result<(Meta, Op
     let written = headers(VERSION_HEADER).ok_or(FrameError::Missing(VERSION_HEADER))?;
     let Some(version) = VERSIONS.into_iter().find(|version| written == version.to_string().as_bytes()) else {
         let shown: String = String::from_utf8_lossy(written).chars().take(20).collect();
-        return Err(FrameError::Version(shown));
+        return Err(FrameError::Version { found: shown, known: *VERSIONS.end() });
     };
     let json = headers(META_HEADER).ok_or(FrameError::Missing(META_HEADER))?;
     limit("bytes of metadata", json.len() as u64, META_BYTES_MAX as u64)?;

@@ -285,6 +285,17 @@ impl PartJson {
     }
 }
 
+impl From<PartJson> for Part {
+    fn from(part: PartJson) -> Self {
+        match part {
+            PartJson::Whole => Part::Whole,
+            PartJson::First => Part::First,
+            PartJson::Middle => Part::Middle,
+            PartJson::Last => Part::Last,
+        }
+    }
+}
+
 impl<'a> From<&'a Segment> for SegmentJson<'a> {
     fn from(segment: &'a Segment) -> Self {
         let path = segment.path.as_os_str();
@@ -326,16 +337,11 @@ impl TryFrom<SegmentJson<'_>> for Segment {
                 Err(err) => return Err(FrameError::Meta(format!("a segment's path_b64 is not base64: {err}"))),
             },
         };
-        let part = match json.part {
-            PartJson::Whole => Part::Whole,
-            PartJson::First => Part::First,
-            PartJson::Middle => Part::Middle,
-            PartJson::Last => Part::Last,
-        };
         let stream = Stream { file, generation: json.generation };
         let form = form(json.charset.as_deref(), json.format.as_deref())?;
         let messages = json.messages.0.into_owned();
         let SegmentJson { task, offset, bytes, lines, .. } = json;
+        let part = json.part.into();
         Ok(Segment { task, stream, path, offset, bytes, lines, part, form, messages })
     }
 }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     frame::{self, FrameError, Meta, Segment, VERSION_HEADER},
-    lines::{self, LINES_HEADER, Line},
+    lines::{self, LINE_HEADER, Line},
 };
 use crate::{
     record::{Form, Part, Run, Stream},
@@ -60,7 +60,7 @@ pub fn outline<'a>(
     value: &[u8],
     scratch: &mut Vec<u8>,
 ) -> Result<Option<Vec<Told>>, FrameError> {
-    if header(LINES_HEADER).is_some() {
+    if header(LINE_HEADER).is_some() {
         let told = match lines::decode(header, value, scratch)? {
             Line::Raw(meta) => {
                 let is_exact = |segment: &Segment| segment.form.container.is_none() || segment.messages.is_plain();
@@ -94,7 +94,7 @@ pub fn each<'a>(
     scratch: &mut Vec<u8>,
     mut show: impl FnMut(Message<'_>),
 ) -> Result<(), FrameError> {
-    if header(LINES_HEADER).is_none() {
+    if header(LINE_HEADER).is_none() {
         if header(VERSION_HEADER).is_some() {
             let meta = frame::decode(header, value, scratch)?;
             meta.segments_of(scratch).for_each(|(segment, piece)| of_segment(segment, piece, &mut show));

@@ -14,8 +14,8 @@ use crate::record::Secret;
 /// consumers alike. Where it says nothing, these are our defaults: at most 64 MiB wait in the producer
 /// (`queue.buffering.max.kbytes`), 12 MiB in the one for single lines; a packed record is a request of its own, always;
 /// single lines share requests of up to 1 MB, compressed by LZ4, which wait for more up to nine tenths of
-/// `agent.batch.age_max` (`linger.ms`); and a consumer fetches until 8 MiB or 10 000 records wait
-/// (`queued.max.messages.kbytes`, `queued.min.messages`), in answers of at most 512 KiB a partition and 16 MiB
+/// `agent.batch.age_max` (`linger.ms`); and a consumer fetches until 4 MiB or 5000 records wait
+/// (`queued.max.messages.kbytes`, `queued.min.messages`), in answers of at most 512 KiB a partition and 1 MiB
 /// (`max.partition.fetch.bytes`, `fetch.max.bytes`).
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -169,26 +169,29 @@ const PRODUCER_FIXED: &[(&str, &str)] =
 /// Only this makes a refusal for good a verdict.
 const ALONE: (&str, &str) = ("batch.num.messages", "1");
 
-/// What a consumer gets, unless the user says otherwise. With these it fetches ahead until 8 MiB of values or 10 000
-/// records wait, and at most one answer of 16 MiB more for each broker is on its way, however far it is behind.
+/// What a consumer gets, unless the user says otherwise. With these it fetches ahead until 4 MiB of values or 5000
+/// records wait, and at most one answer of 1 MiB more for each broker is on its way, however far it is behind.
 ///
 /// `queued.min.messages`: librdkafka spends 400 bytes on a record besides its key, value and headers, and limits values
-/// only; 100 000 single lines (its default) take 100 MiB. `max.partition.fetch.bytes`: an answer is uncompressed at once.
-/// `fetch.queue.backoff.ms`: so long it does not look whether there is room again (its default is a second, and then
-/// workers that take 8 MiB in less have nothing to do).
+/// only; 100 000 single lines (its default) take 100 MiB. `fetch.max.bytes`, `max.partition.fetch.bytes`: what a broker
+/// answers is uncompressed at once, and a line of 140 bytes that is 40 compressed becomes a record that takes 900; with
+/// answers of 16 MiB, a transfer of 48 partitions took 230 MiB. `fetch.queue.backoff.ms`: so long it does not look whether
+/// there is room again (its default is a second, and then workers that take 4 MiB in less have nothing to do).
 ///
 /// Assignment is cooperative: who joins or leaves takes from the others only the partitions that move, and each of them
 /// is settled and committed before it goes, while the others are read on.
 const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("partition.assignment.strategy", "cooperative-sticky"),
-    ("queued.max.messages.kbytes", "8192"),
-    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "4096"),
+    ("queued.min.messages", "5000"),
     ("fetch.queue.backoff.ms", "20"),
-    ("fetch.max.bytes", "16777216"),
+    (FETCH_MAX_BYTES, "1048576"),
     ("max.partition.fetch.bytes", "524288"),
     ("statistics.interval.ms", "5000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];
+
+const FETCH_MAX_BYTES: &str = "fetch.max.bytes";
 
 const CONSUMER_FIXED: &[(&str, &str)] =
     &[("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("enable.partition.eof", "false")];
@@ -232,6 +235,16 @@ impl Settings {
     pub(super) fn consumer(&self, membership: &Membership<'_>) -> Result<ClientConfig, KafkaError> {
         let mut config = self.config(CONSUMER_DEFAULTS, CONSUMER_FIXED, &self.access()?)?;
         config.set("group.id", membership.group);
+        // An answer has room for the largest record: librdkafka refuses to start if it hasn't.
+        if let Some(record_max) = self.settings.get("message.max.bytes").and_then(|bytes| bytes.parse::<u64>().ok())
+            && !self.settings.contains_key(FETCH_MAX_BYTES)
+            && config
+                .get(FETCH_MAX_BYTES)
+                .and_then(|bytes| bytes.parse().ok())
+                .is_some_and(|bytes: u64| bytes < record_max)
+        {
+            config.set(FETCH_MAX_BYTES, record_max.to_string());
+        }
         if let Some(member) = membership.member {
             config.set("group.instance.id", member);
         }
@@ -246,7 +259,6 @@ impl Settings {
         let membership = Membership { group: "logdrive-history", member: None, start_from: StartFrom::Earliest };
         let mut config = self.consumer(&membership)?;
         config.set("enable.partition.eof", "true");
-        config.set("queued.max.messages.kbytes", "4096");
         Ok(config)
     }
 
@@ -313,7 +325,9 @@ pub(super) fn refused(error: rdkafka::error::KafkaError) -> KafkaError {
 mod tests {
     use std::time::Duration;
 
-    use super::{KafkaError, Settings};
+    use rdkafka::consumer::BaseConsumer;
+
+    use super::{FETCH_MAX_BYTES, KafkaError, Membership, Settings, StartFrom};
 
     fn with(name: &str, value: &str) -> Settings {
         Settings { settings: [(name.to_owned(), value.to_owned())].into(), ..Settings::default() }
@@ -350,6 +364,21 @@ mod tests {
         };
         assert_eq!(linger(&Settings::default()), Some("90".to_owned()));
         assert_eq!(linger(&with("linger.ms", "7")), Some("7".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_has_room_for_the_largest_record_unless_the_user_says_how_much_it_has() {
+        let config = |settings: &Settings| {
+            let membership = Membership { group: "g", member: None, start_from: StartFrom::Earliest };
+            settings.consumer(&membership).expect("accepted")
+        };
+        let room = |settings: &Settings| config(settings).get(FETCH_MAX_BYTES).map(str::to_owned);
+        assert_eq!(room(&Settings::default()), Some("1048576".to_owned()));
+        assert_eq!(room(&with("message.max.bytes", "2000")), Some("1048576".to_owned()));
+        let large = with("message.max.bytes", "20000000");
+        assert_eq!(room(&large), Some("20000000".to_owned()));
+        assert!(config(&large).create::<BaseConsumer>().is_ok(), "librdkafka starts with it");
+        assert_eq!(room(&with(FETCH_MAX_BYTES, "3000000")), Some("3000000".to_owned()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ const ESCAPES: [u8; 256] = {
 /// Appends `text` as the inside of a JSON string; what is not UTF-8 becomes U+FFFD, a maximal broken sequence
 /// each, as in [`String::from_utf8_lossy`]. Returns whether all of it was UTF-8.
 pub fn push_escaped(text: &[u8], out: &mut Vec<u8>) -> bool {
-    if std::str::from_utf8(text).is_ok() {
+    if simdutf8::basic::from_utf8(text).is_ok() {
         push_escaped_utf8(text, out);
         return true;
     }
@@ -36,36 +36,17 @@ pub fn push_escaped(text: &[u8], out: &mut Vec<u8>) -> bool {
 
 /// Appends UTF-8 as the inside of a JSON string.
 fn push_escaped_utf8(text: &[u8], out: &mut Vec<u8>) {
+    let mut escapes = Escapes::of(text);
     // Most text has nothing to escape.
-    let Some(first) = first_escape(text) else { return out.extend_from_slice(text) };
+    let Some(first) = escapes.next() else { return out.extend_from_slice(text) };
     // A few escapes fit without growing again.
     out.reserve(text.len() + text.len() / 8 + 16);
-    out.extend_from_slice(&text[..first]);
-    push_rest_escaped(&text[first..], out);
-}
-
-/// [`push_escaped_utf8`], eight bytes at a time.
-fn push_rest_escaped(text: &[u8], out: &mut Vec<u8>) {
     // Everything before `done` is in `out`.
     let mut done = 0;
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let mut marks = needs_escape(u64::from_le_bytes(*word));
-        while marks != 0 {
-            let at = index * 8 + (marks.trailing_zeros() / 8) as usize;
-            out.extend_from_slice(&text[done..at]);
-            push_escape(text[at], out);
-            done = at + 1;
-            marks &= marks - 1;
-        }
-    }
-    let rest_at = text.len() - rest.len();
-    for (index, byte) in rest.iter().enumerate() {
-        if ESCAPES[usize::from(*byte)] != 0 {
-            out.extend_from_slice(&text[done..rest_at + index]);
-            push_escape(*byte, out);
-            done = rest_at + index + 1;
-        }
+    for at in std::iter::once(first).chain(escapes) {
+        out.extend_from_slice(&text[done..at]);
+        push_escape(text[at], out);
+        done = at + 1;
     }
     out.extend_from_slice(&text[done..]);
 }
@@ -73,39 +54,71 @@ fn push_rest_escaped(text: &[u8], out: &mut Vec<u8>) {
 /// Where the first byte of `text` is that does not stand for itself in a JSON string: a control character, `"` or `\`.
 #[must_use]
 pub fn first_escape(text: &[u8]) -> Option<usize> {
-    let clean = text.as_chunks::<32>().0.iter().take_while(|chunk| !has_escape(chunk)).count() * 32;
-    first_escape_by_words(&text[clean..]).map(|at| clean + at)
+    Escapes::of(text).next()
 }
 
-/// Whether a byte of `chunk` does not stand for itself. Without an end before the last byte, which lets the compiler compare
-/// many bytes at once.
-fn has_escape(chunk: &[u8; 32]) -> bool {
-    let is_escape = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    chunk.iter().fold(0, |found, byte| found | is_escape(*byte)) != 0
+/// Where the bytes of a text are that do not stand for themselves in a JSON string: control characters, `"` and `\`.
+///
+/// Each byte is looked at once, many at a time, however dense they are.
+#[derive(Clone, Debug)]
+pub struct Escapes<'t> {
+    /// What was not looked at yet.
+    rest: &'t [u8],
+    /// Where that begins, in whole chunks; behind the text at the end.
+    looked_at: usize,
+    /// Those of the chunk before it that were not told yet: a bit for each byte, the lowest for the first.
+    marks: u32,
 }
 
-fn first_escape_by_words(text: &[u8]) -> Option<usize> {
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let marks = needs_escape(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return Some(index * 8 + (marks.trailing_zeros() / 8) as usize);
+const CHUNK: usize = 32;
+
+impl<'t> Escapes<'t> {
+    /// Those of `text`.
+    #[must_use]
+    pub fn of(text: &'t [u8]) -> Self {
+        Self { rest: text, looked_at: 0, marks: 0 }
+    }
+}
+
+impl Iterator for Escapes<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.marks == 0 {
+            if let Some((chunk, rest)) = self.rest.split_first_chunk::<CHUNK>() {
+                self.rest = rest;
+                self.marks = marks(chunk);
+            } else if self.rest.is_empty() {
+                return None;
+            } else {
+                // Blanks stand for themselves.
+                let mut chunk = [b' '; CHUNK];
+                chunk[..self.rest.len()].copy_from_slice(self.rest);
+                self.rest = &[];
+                self.marks = marks(&chunk);
+            }
+            self.looked_at += CHUNK;
         }
+        let at = self.looked_at - CHUNK + self.marks.trailing_zeros() as usize;
+        self.marks &= self.marks - 1;
+        Some(at)
     }
-    let at = rest.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0)?;
-    Some(text.len() - rest.len() + at)
 }
 
-/// Marks, by its highest bit, each byte of `word` that is a control character, `"` or `\`.
-fn needs_escape(word: u64) -> u64 {
-    const fn each(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
+/// A bit for each byte of `chunk` that does not stand for itself, the lowest for the first.
+fn marks(chunk: &[u8; CHUNK]) -> u32 {
+    // Without an end before the last byte, which lets the compiler compare many bytes at once.
+    let is_escape = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    let flags = chunk.map(is_escape);
+    let words = flags.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+    if words.clone().fold(0, |all, word| all | word) == 0 {
+        return 0;
     }
-    /// The highest bit of each byte of `word` that is zero, exactly: no carry leaves a byte.
-    fn zeros(word: u64) -> u64 {
-        !(((word & each(0x7f)) + each(0x7f)) | word | each(0x7f))
-    }
-    zeros(word & each(0xe0)) | zeros(word ^ each(b'"')) | zeros(word ^ each(b'\\'))
+    words.enumerate().fold(0, |marks, (index, word)| {
+        // The lowest bits of the eight bytes, side by side: no two of the products fall on one bit.
+        let bits = word.wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        marks | (bits as u32) << (8 * index)
+    })
 }
 
 #[cold]
@@ -138,7 +151,7 @@ pub fn push_number(number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ESCAPES, first_escape, push_escaped, push_number};
+    use super::{CHUNK, ESCAPES, first_escape, marks, push_escaped, push_number};
     use proptest::prelude::*;
 
     fn read_back(text: &[u8]) -> (String, bool) {
@@ -170,6 +183,14 @@ mod tests {
             let (read, valid) = read_back(&text);
             prop_assert_eq!(read, String::from_utf8_lossy(&text));
             prop_assert_eq!(valid, std::str::from_utf8(&text).is_ok());
+        }
+
+        #[test]
+        fn the_bytes_that_do_not_stand_for_themselves_are_marked(
+            chunk in prop::array::uniform32(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), 0x1e_u8..0x24])
+        ) {
+            let wanted = (0..CHUNK).filter(|at| ESCAPES[usize::from(chunk[*at])] != 0).fold(0, |all, at| all | 1 << at);
+            prop_assert_eq!(marks(&chunk), wanted);
         }
 
         #[test]

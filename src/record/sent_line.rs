@@ -7,7 +7,7 @@
 //! What is not exactly of this form is none, and is to be read as any JSON is. So is a line with an escape in its message
 //! beyond the usual ones, since such an escape may be wrong.
 
-use super::json::first_escape;
+use super::json::Escapes;
 
 const TIME: &[u8] = b"{\"@timestamp\":";
 const OFFSET: &[u8] = b",\"log.offset\":";
@@ -54,27 +54,34 @@ impl<'a> SentLine<'a> {
             return None;
         }
         let offset = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-        Some(Self { time, offset, digits, message: std::str::from_utf8(message).ok()?, has_escapes, rest })
+        Some(Self { time, offset, digits, message: simdutf8::basic::from_utf8(message).ok()?, has_escapes, rest })
     }
 
     /// Appends the message as text.
     pub fn push_message(&self, out: &mut Vec<u8>) {
-        let mut inside = &self.message.as_bytes()[1..self.message.len() - 1];
-        while self.has_escapes
-            && let Some(at) = first_escape(inside)
-        {
-            out.extend_from_slice(&inside[..at]);
-            out.push(match inside[at + 1] {
-                b'b' => 0x08,
-                b'f' => 0x0c,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                itself => itself,
-            });
-            inside = &inside[at + 2..];
+        let inside = &self.message.as_bytes()[1..self.message.len() - 1];
+        if !self.has_escapes {
+            return out.extend_from_slice(inside);
         }
-        out.extend_from_slice(inside);
+        out.reserve(inside.len());
+        // Everything before `done` is in `out`.
+        let mut done = 0;
+        for at in Escapes::of(inside) {
+            // What is escaped may be such a byte itself.
+            if at >= done {
+                out.extend_from_slice(&inside[done..at]);
+                out.push(match inside[at + 1] {
+                    b'b' => 0x08,
+                    b'f' => 0x0c,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    itself => itself,
+                });
+                done = at + 2;
+            }
+        }
+        out.extend_from_slice(&inside[done..]);
     }
 }
 
@@ -89,19 +96,23 @@ fn is_number(digits: &[u8]) -> bool {
 
 /// One past the string that `text` begins with, and whether it has escapes; none, if it has no end, or odd escapes.
 fn string_end(text: &[u8]) -> Option<(usize, bool)> {
-    if text.first() != Some(&b'"') {
-        return None;
-    }
-    let (mut at, mut has_escapes) = (1, false);
-    loop {
-        at += first_escape(&text[at..])?;
-        match text[at] {
-            b'"' => return Some((at + 1, has_escapes)),
-            b'\\' if matches!(text.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+    let inside = text.strip_prefix(b"\"")?;
+    // Everything before `seen` is understood.
+    let (mut seen, mut has_escapes) = (0, false);
+    for at in Escapes::of(inside) {
+        if at < seen {
+            continue;
+        }
+        match inside[at] {
+            b'"' => return Some((at + 2, has_escapes)),
+            b'\\' if matches!(inside.get(at + 1)?, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                seen = at + 2
+            }
             _ => return None,
         }
         has_escapes = true;
     }
+    None
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     batcher::{
         frame::{self, FrameError, META_HEADER, Meta, Segment, VERSION_HEADER},
-        lines::{self, Decoded, LINES_HEADER},
+        lines::{self, Decoded, LINE_HEADER},
     },
     config::Ids,
     document::{Builder, Built, Decoding, IndexName, Passage, Source},
@@ -127,7 +127,7 @@ impl Worker {
             return Ok(());
         };
         let header = |name: &str| record.header(name);
-        let done = if header(LINES_HEADER).is_some() {
+        let done = if header(LINE_HEADER).is_some() {
             match self.lines.read(header, value, &mut self.text) {
                 Ok(None) => self.maker.segments(record.topic, self.lines.meta(), &mut self.text),
                 Ok(Some(decoded)) => self.maker.message(record.topic, self.lines.meta(), decoded, &mut self.text),
@@ -232,7 +232,7 @@ fn waiting_job(jobs: &Mutex<Receiver<Job>>) -> Result<Job, TryRecvError> {
 /// The reason's name in metrics and in the letter.
 fn reason_type(error: &FrameError) -> &'static str {
     match error {
-        FrameError::Version(_) => "record_version",
+        FrameError::Version { .. } => "record_version",
         FrameError::Missing(_) | FrameError::Meta(_) => "record_meta",
         FrameError::Limit { .. } => "record_limit",
         FrameError::Text(_)

@@ -207,7 +207,7 @@ async fn a_line_is_the_same_document_packed_alone_and_as_json() {
 async fn a_single_line_that_can_not_be_read_is_a_dead_letter() {
     let mut bench = start(&elastic::Settings::default());
     let mut records = [lines(1, Value::Raw, "a\n"), lines(2, Value::Json, "b\n"), lines(3, Value::Raw, "c\n")].concat();
-    records[0].headers.retain(|(name, _)| name != "logdrive.offset");
+    records[0].headers.retain(|(name, _)| name != "logdrive.meta");
     records[1].value = Some(b"{\"message\":".to_vec());
     let parcel = bench.parcel(records).await;
     let reasons: Vec<_> = parcel.letters.iter().map(|letter| (letter.origin.offset, &*letter.reason_type)).collect();

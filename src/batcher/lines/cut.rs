@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     Style, Value,
-    header::{HASH_HEADER, OFFSET_HEADER, Own, PART_HEADER, push},
+    header::{LINE_HEADER, push},
+    place::Place,
     value::{MESSAGE, part_name, push_member},
 };
 use crate::record::{Part, Piece, Pieces, json::push_number};
@@ -51,24 +52,24 @@ struct Half {
 
 /// The records of two values, the second of which begins `ahead` bytes behind the first.
 fn records(buffer: &[u8], pieces: &Pieces, piece: &Piece, halves: [Half; 2], ahead: u64) -> Halves {
-    let header = |wanted| pieces.headers_of(piece, buffer).find(|(name, _)| *name == wanted).map(|(_, value)| value);
-    let offset = header(OFFSET_HEADER).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-    let parts = halves_of(header(PART_HEADER));
+    let mut headers = pieces.headers_of(piece, buffer);
+    let place = headers.find(|(name, _)| *name == LINE_HEADER).and_then(|(_, place)| Place::read(place).ok());
+    let parts = halves_of(place.map_or(Part::Whole, |place| place.part));
     let (mut out, mut made) = (Vec::new(), Pieces::default());
     // What both say alike stands there once.
     let common: Vec<(&'static str, Range<u32>)> = pieces
         .headers_of(piece, buffer)
-        .filter(|(name, _)| ![OFFSET_HEADER, PART_HEADER, HASH_HEADER].contains(name))
+        .filter(|(name, _)| *name != LINE_HEADER)
         .map(|(name, value)| (name, push(&mut out, value)))
         .collect();
     let key = pieces.key(piece, buffer).map_or(0..0, |key| push(&mut out, key));
     for ((half, part), ahead) in halves.into_iter().zip(parts).zip([0, ahead]) {
         let first = made.headers.len() as u32;
-        made.headers.extend(common.iter().cloned());
-        if let Some(offset) = offset {
-            let own = Own { offset: offset + ahead, part, hash: half.hash };
-            own.write_own(&mut made.headers, &mut out);
+        if let Some(Place { offset, .. }) = place {
+            let place = Place { offset: offset + ahead, part, hash: half.hash };
+            made.headers.push((LINE_HEADER, place.write(&mut out)));
         }
+        made.headers.extend(common.iter().cloned());
         let value = push(&mut out, &half.value);
         out.push(b'\n');
         made.each.push(Piece { value, key: key.clone(), headers: first..made.headers.len() as u32 });
@@ -77,12 +78,12 @@ fn records(buffer: &[u8], pieces: &Pieces, piece: &Piece, halves: [Half; 2], ahe
 }
 
 /// What the halves of a line, or of a part of one, are.
-fn halves_of(part: Option<&[u8]>) -> [Part; 2] {
+fn halves_of(part: Part) -> [Part; 2] {
     match part {
-        None => [Part::First, Part::Last],
-        Some(b"first") => [Part::First, Part::Middle],
-        Some(b"last") => [Part::Middle, Part::Last],
-        Some(_) => [Part::Middle, Part::Middle],
+        Part::Whole => [Part::First, Part::Last],
+        Part::First => [Part::First, Part::Middle],
+        Part::Middle => [Part::Middle, Part::Middle],
+        Part::Last => [Part::Middle, Part::Last],
     }
 }
 
@@ -120,7 +121,7 @@ struct Members<'a> {
     message: &'a [u8],
     /// From behind the message to the part, or else to the end.
     tail: &'a [u8],
-    part: Option<&'a [u8]>,
+    part: Part,
 }
 
 fn members(value: &[u8]) -> Option<Members<'_>> {
@@ -139,10 +140,19 @@ fn members(value: &[u8]) -> Option<Members<'_>> {
     // It is the last member, and a quote within a string is never bare.
     let part_at = rest.windows(PART.len()).rposition(|at| at == PART);
     let (tail, part) = match part_at {
-        Some(at) => (&rest[..at], rest[at + PART.len()..].strip_suffix(b"\"")),
-        None => (rest, None),
+        Some(at) => (&rest[..at], part_called(&rest[at + PART.len()..])),
+        None => (rest, Part::Whole),
     };
     Some(Members { head: &value[..head_end], offset, message: &value[start..end], tail, part })
+}
+
+/// The part whose name, and a quotation mark, stand there.
+fn part_called(name: &[u8]) -> Part {
+    match name {
+        b"first\"" => Part::First,
+        b"last\"" => Part::Last,
+        _ => Part::Middle,
+    }
 }
 
 /// Where to cut the inside of a JSON string: at a character's beginning, at its half or right behind; and how many

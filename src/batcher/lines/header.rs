@@ -2,19 +2,18 @@
 //!
 //! | header | what |
 //! |---|---|
-//! | `logdrive.lines` | the version of these headers, `1`; it is read before anything else |
+//! | `logdrive.line` | the version of both, where the message begins in the stream, and what its bytes were, as JSON ([`place`](super::place)) |
 //! | `logdrive.meta` | what the messages of a file have in common, as JSON |
-//! | `logdrive.offset` | where the message begins in the stream, in bytes |
-//! | `logdrive.part` | of a line that had to be cut only: `first`, `middle` or `last` |
-//! | `logdrive.hash` | of a JSON value only: XXH3-64 of the message's bytes as they stood, 16 hexadecimal digits |
 //!
-//! With them a message has the same identity as in the packed format.
+//! With them a message has the same identity as in the packed format. There are two, and not one for each thing that is
+//! said, because each costs a consumer about as much as the line itself does; and not one, because what messages have in
+//! common is understood, and kept, once.
 
-use std::{borrow::Cow, io::Write, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sender, Value, value::part_name};
+use super::{Sender, Value, place::Place};
 use crate::{
     batcher::{
         frame::{self, FrameError, META_BYTES_MAX, META_HEADER, Meta, Segment, TEXT_BYTES_MAX, Task},
@@ -24,17 +23,8 @@ use crate::{
     splitter,
 };
 
-/// The header that says the version of the others, as a decimal number.
-pub const LINES_HEADER: &str = "logdrive.lines";
-/// The header that says where the message begins.
-pub const OFFSET_HEADER: &str = "logdrive.offset";
-/// The header that says which part of a line it is.
-pub const PART_HEADER: &str = "logdrive.part";
-/// The header with the hash of what the message was.
-pub const HASH_HEADER: &str = "logdrive.hash";
-
-/// The one version that there is.
-const VERSION: &[u8] = b"1";
+/// The header that says where the message begins, and which is read before the other.
+pub const LINE_HEADER: &str = "logdrive.line";
 
 /// A message that was read from a record.
 #[derive(Debug, PartialEq)]
@@ -45,18 +35,10 @@ pub enum Line {
     Json(Meta, u64),
 }
 
-/// The headers that the messages of a block have in common: where in the buffer they stand.
+/// The header that the messages of a block have in common: where in the buffer it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Common {
-    version: Range<u32>,
     meta: Range<u32>,
-}
-
-/// What the headers of one message say.
-pub(super) struct Own {
-    pub(super) offset: u64,
-    pub(super) part: Part,
-    pub(super) hash: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,34 +92,15 @@ impl Common {
             charset: segment.charset,
             format: segment.format,
         };
-        let version = push(buffer, VERSION);
         let meta = buffer.len() as u32;
         serde_json::to_writer(&mut *buffer, &json).expect("strings and numbers go into memory, which takes them");
-        Self { version, meta: meta..buffer.len() as u32 }
-    }
-}
-
-impl Own {
-    /// Adds the message's headers.
-    pub(super) fn write(&self, common: &Common, headers: &mut Vec<(&'static str, Range<u32>)>, buffer: &mut Vec<u8>) {
-        headers.push((LINES_HEADER, common.version.clone()));
-        headers.push((META_HEADER, common.meta.clone()));
-        self.write_own(headers, buffer);
+        Self { meta: meta..buffer.len() as u32 }
     }
 
-    /// Adds those that it has alone.
-    pub(super) fn write_own(&self, headers: &mut Vec<(&'static str, Range<u32>)>, buffer: &mut Vec<u8>) {
-        let start = buffer.len() as u32;
-        crate::record::json::push_number(self.offset, buffer);
-        headers.push((OFFSET_HEADER, start..buffer.len() as u32));
-        if let Some(name) = part_name(self.part) {
-            headers.push((PART_HEADER, push(buffer, name.as_bytes())));
-        }
-        if let Some(hash) = self.hash {
-            let start = buffer.len() as u32;
-            write!(buffer, "{hash:016x}").expect("memory takes what is written");
-            headers.push((HASH_HEADER, start..buffer.len() as u32));
-        }
+    /// Adds the headers of the message that stands at `place`.
+    pub(super) fn add(&self, place: &Place, headers: &mut Vec<(&'static str, Range<u32>)>, buffer: &mut Vec<u8>) {
+        headers.push((LINE_HEADER, place.write(buffer)));
+        headers.push((META_HEADER, self.meta.clone()));
     }
 }
 
@@ -183,14 +146,9 @@ impl Decoder {
     ) -> Result<Option<Decoded>, FrameError> {
         text.clear();
         let need = |name: &'static str| headers(name).ok_or(FrameError::Missing(name));
-        let version = need(LINES_HEADER)?;
-        if version != VERSION {
-            return Err(FrameError::Version(String::from_utf8_lossy(version).chars().take(20).collect()));
-        }
+        let Place { offset, part, hash } = Place::read(need(LINE_HEADER)?)?;
         self.understand(need(META_HEADER)?)?;
         frame::limit("bytes of text", value.len() as u64, TEXT_BYTES_MAX)?;
-        let offset = number(need(OFFSET_HEADER)?, OFFSET_HEADER, 10)?;
-        let part = part(headers(PART_HEADER))?;
         let meta = self.meta.as_mut().expect("it was understood above");
         // There is one, made here.
         let segment = &mut meta.segments[0];
@@ -199,7 +157,9 @@ impl Decoder {
             segment.messages = Messages::default();
         }
         if self.is_json {
-            let hash = number(need(HASH_HEADER)?, HASH_HEADER, 16)?;
+            let no_hash =
+                || FrameError::Meta(format!("the header {LINE_HEADER} has no hash, which a JSON value needs"));
+            let hash = hash.ok_or_else(no_hash)?;
             let is_plain = push_message(value, &mut self.rest, text)?;
             segment.bytes = text.len() as u64;
             return Ok(Some(Decoded { hash, is_plain }));
@@ -335,40 +295,11 @@ impl LineJson<'_> {
     }
 }
 
-fn number(digits: &[u8], name: &str, radix: u32) -> Result<u64, FrameError> {
-    if let Some(number) = plain_number(digits, radix) {
-        return Ok(number);
-    }
-    let number = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, radix).ok());
-    number.ok_or_else(|| FrameError::Meta(format!("the header {name} is no number")))
-}
-
-/// A number of nothing but digits, and so few that it fits; a record has two.
-fn plain_number(digits: &[u8], radix: u32) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 16 {
-        return None;
-    }
-    digits.iter().try_fold(0, |number: u64, byte| {
-        let digit = char::from(*byte).to_digit(radix)?;
-        Some(number.wrapping_mul(radix.into()) + u64::from(digit))
-    })
-}
-
-fn part(name: Option<&[u8]>) -> Result<Part, FrameError> {
-    match name {
-        None => Ok(Part::Whole),
-        Some(b"first") => Ok(Part::First),
-        Some(b"middle") => Ok(Part::Middle),
-        Some(b"last") => Ok(Part::Last),
-        Some(_) => Err(FrameError::Meta(format!("the header {PART_HEADER} is no part of a line"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{number, push_message};
+    use super::push_message;
 
     /// Values of our form and some that are nearly so, many with the same rest.
     fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -392,11 +323,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn numbers_are_what_they_are_elsewhere(digits in "[+-]?[0-9a-fA-F]{0,20}|[0-9]{1,20}", radix in prop_oneof![Just(10), Just(16)]) {
-            prop_assert_eq!(number(digits.as_bytes(), "n", radix).ok(), u64::from_str_radix(&digits, radix).ok());
-        }
-
         #[test]
         fn the_message_of_a_value_does_not_depend_on_the_values_before_it(
             values in prop::collection::vec(value(), 0..20)

@@ -6,6 +6,7 @@
 
 mod cut;
 mod header;
+mod place;
 mod value;
 
 use std::{
@@ -22,7 +23,8 @@ use crate::{
     splitter,
 };
 pub use cut::{Halves, cut};
-pub use header::{Decoded, Decoder, HASH_HEADER, LINES_HEADER, Line, OFFSET_HEADER, PART_HEADER, decode};
+pub use header::{Decoded, Decoder, LINE_HEADER, Line, decode};
+use place::Place;
 
 /// The most records in a set.
 pub const RECORDS_MAX: usize = 10_000;
@@ -236,8 +238,8 @@ impl Open {
                 Some((origin, common)) if Arc::ptr_eq(origin, &block.origin) => common.clone(),
                 _ => header::Common::write(block, style.value, sender, &mut self.buffer),
             };
-            let own = header::Own { offset, part: block.part, hash: form.hash(message) };
-            own.write(&common, &mut self.pieces.headers, &mut self.buffer);
+            let place = Place { offset, part: block.part, hash: form.hash(message) };
+            common.add(&place, &mut self.pieces.headers, &mut self.buffer);
             self.common = Some((Arc::clone(&block.origin), common));
         }
         let start = self.buffer.len() as u32;

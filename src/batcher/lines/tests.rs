@@ -175,10 +175,10 @@ proptest! {
     #[test]
     fn whatever_stands_in_headers_and_value_is_read_or_refused(
         headers in proptest::collection::vec(
-            prop_oneof![any::<Option<Vec<u8>>>(), Just(Some(b"1".to_vec())), Just(Some(b"last".to_vec()))], 5),
+            prop_oneof![any::<Option<Vec<u8>>>(), Just(Some(br#"{"version":1,"offset":7}"#.to_vec()))], 2),
         value in any::<Vec<u8>>(),
     ) {
-        let names = ["logdrive.lines", "logdrive.meta", "logdrive.offset", "logdrive.part", "logdrive.hash"];
+        let names = ["logdrive.line", "logdrive.meta"];
         let header = |name: &str| headers[names.iter().position(|known| *known == name)?].as_deref();
         let _ = decode(header, &value, &mut Vec::new());
     }

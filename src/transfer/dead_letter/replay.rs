@@ -19,7 +19,7 @@ use super::{
 use crate::{
     batcher::{
         frame::{META_HEADER, VERSION_HEADER},
-        lines::{HASH_HEADER, LINES_HEADER, OFFSET_HEADER, PART_HEADER},
+        lines::LINE_HEADER,
     },
     config::{Config, Target},
     elastic::{
@@ -40,7 +40,7 @@ const KAFKA_LIMIT: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 64;
 
 /// The headers of ours, packed and line by line; docs/wire-format.md has them.
-const HEADERS: [&str; 6] = [VERSION_HEADER, META_HEADER, LINES_HEADER, OFFSET_HEADER, PART_HEADER, HASH_HEADER];
+const HEADERS: [&str; 3] = [VERSION_HEADER, META_HEADER, LINE_HEADER];
 
 /// What became of a letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
