@@ -35,7 +35,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<u8>, u64, Vec<u8>, u8)| {
     let is_json = shape & 64 != 0;
     let meta = nearly_right(&String::from_utf8_lossy(&meta), is_json, shape);
     let hash = if is_json { format!(r#","hash":"{offset:016x}""#) } else { String::new() };
-    let more = String::from_utf8_lossy(&line);
+    let more = format!(",{}", String::from_utf8_lossy(&line));
     let part = ["", r#","part":"first""#, r#","part":"middle""#, r#","part":"last""#, &more][usize::from(shape % 5)];
     let line = format!(r#"{{"version":1,"offset":{offset}{hash}{part}}}"#).into_bytes();
     let ours = |name: &str| match name {
