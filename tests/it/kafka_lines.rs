@@ -17,6 +17,9 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// What a transfer takes at most, with default settings.
+const TRANSFER_BYTES: u64 = 128 << 20;
+
 /// A task that sends the files of `glob` in this form.
 fn task(site: &Site, name: &str, glob: &str, form: &[(&str, toml::Value)]) -> toml::Value {
     let mut task = toml::Table::new();
@@ -105,6 +108,24 @@ async fn lines_and_packed_records_in_one_topic_arrive_exactly_once_though_the_ag
         })
         .collect();
     assert_eq!(forms, [None, Some(false), Some(true)].into(), "the topic has records of all three forms");
+}
+
+/// A record of a line takes many times what it takes compressed, and a broker answers with as much as it is asked for.
+#[tokio::test]
+async fn a_transfer_that_is_far_behind_on_many_partitions_takes_the_memory_that_is_promised_and_no_more() {
+    let mut site = Site::without_topics("lines-behind", services::kafka(), services::elasticsearch());
+    kafka::create(&site.kafka, &site.topic, 48).await;
+    kafka::create(&site.kafka, &site.dead_letters, 1).await;
+    site.set("agent.tasks", vec![task(&site, "json", "*.log", &json(true))]);
+    let files = corpus::files(&site.logs(), 35, 96, 1200);
+    corpus::write_whole(&files);
+    site.send(&files).await;
+    let transfer = site.transfer();
+    settled(&site, &files).await;
+    let peak = transfer.peak_memory_bytes();
+    assert!(peak <= TRANSFER_BYTES, "the transfer held {peak} bytes");
+    transfer.stop_well().await;
+    site.holds_exactly(&files).await;
 }
 
 #[tokio::test]
