@@ -3,12 +3,12 @@
 
 #[path = "grafana/boards.rs"]
 mod boards;
+mod json_schema;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use boards::{Board, text};
@@ -16,18 +16,6 @@ use logdrive::metrics::list;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("grafana/schema.json");
-
-/// Prints for each document what is wrong with it.
-const VALIDATE: &str = "
-import json, sys
-from jsonschema import Draft7Validator
-asked = json.load(sys.stdin)
-Draft7Validator.check_schema(asked['schema'])
-validator = Draft7Validator(asked['schema'])
-def leaves(error):
-    return [leaf for inner in error.context for leaf in leaves(inner)] or ['%s: %s' % (error.json_path, error.message[:200])]
-print(json.dumps([[leaf for error in validator.iter_errors(document) for leaf in leaves(error)] for document in asked['documents']]))
-";
 
 /// What Prometheus itself gives to every series, or makes of what it scrapes.
 const OF_PROMETHEUS: &[&str] = &["job", "instance", "le", "__name__", "alertname", "alertstate", "severity"];
@@ -76,7 +64,7 @@ fn the_types_that_grafana_publishes_take_each_dashboard_and_refuse_mistakes() {
         changed("/templating/list/0", "type", json!("choice")),
     ];
     let documents: Vec<&Value> = boards.iter().map(|board| &board.json).chain(&mistakes).collect();
-    let faults = faults(&documents);
+    let faults = json_schema::faults(SCHEMA, &documents);
     for (board, faults) in boards.iter().zip(&faults) {
         assert!(faults.is_empty(), "{}: {faults:#?}", board.name);
     }
@@ -254,26 +242,6 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
     );
     known.extend(["up", "ALERTS"].map(|name| (name.to_owned(), BTreeSet::new())));
     known
-}
-
-/// What is wrong with each document.
-fn faults(documents: &[&Value]) -> Vec<Vec<String>> {
-    let python = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services/python"))
-        .arg("jsonschema==4.26.0")
-        .output();
-    let python = String::from_utf8(python.expect("a shell").stdout).expect("a path");
-    let mut validator = Command::new(python.trim())
-        .args(["-c", VALIDATE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a Python");
-    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
-    let asked = json!({ "schema": schema, "documents": documents }).to_string();
-    // It is closed behind the last byte, which ends what the validator reads.
-    validator.stdin.take().expect("a pipe").write_all(asked.as_bytes()).expect("it reads");
-    let output = validator.wait_with_output().expect("it ends");
-    serde_json::from_slice(&output.stdout).expect("a list")
 }
 
 /// Every series that an expression selects by its name: the name, and the labels in its matchers. In a list of names (`{__name__=~"a|b"}`)

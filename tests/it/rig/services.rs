@@ -145,6 +145,14 @@ impl SearchServer {
         run("elasticsearch/start.sh", &[], &self.environment);
     }
 
+    /// Stops it in an orderly way and starts another version on its data and port.
+    pub fn become_another(&mut self, flavor: &str) {
+        run("elasticsearch/stop.sh", &[], &self.environment);
+        self.environment.retain(|(key, _)| *key != "ES_FLAVOR");
+        self.environment.push(("ES_FLAVOR", flavor.to_owned()));
+        self.start_again();
+    }
+
     /// Writes a file of its configuration anew, of those that it looks at while it runs.
     pub fn set_config(&self, name: &str, text: &str) {
         let data = self.environment.iter().find(|(key, _)| *key == "ES_DATA_DIR").map(|(_, value)| value);
