@@ -158,6 +158,9 @@ impl KafkaError {
             Code::InvalidTimestamp => {
                 Self::NotNow { topic, why: format!("{why}; compare this host's clock with the brokers'") }
             }
+            Code::Inconsistent => {
+                Self::NotNow { topic, why: "librdkafka takes it for written, and no broker said so".to_owned() }
+            }
             _ if is_unknown_topic(code) => Self::UnknownTopic { topic },
             _ if is_unauthorized(code) => Self::Unauthorized { what: format!("the topic {topic:?}"), why },
             _ => Self::NotNow { topic, why },

@@ -10,10 +10,13 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rdkafka::{ClientContext, client::OAuthToken, consumer::ConsumerContext};
+use rdkafka::{
+    ClientContext, client::OAuthToken, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError,
+};
 use serde::Deserialize;
+use tracing::trace;
 
-use super::Settings;
+use super::{Settings, voice};
 
 /// How long a token is good that doesn't say it; then its file is read again.
 const GOOD_FOR: Duration = Duration::from_secs(300);
@@ -22,7 +25,7 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub(super) struct Tokens(Option<PathBuf>);
 
-/// The context of a client that needs no other.
+/// The context of a client that reads or asks and tells what goes wrong in its answers; it needs no other.
 #[derive(Debug)]
 pub(super) struct Bearer(pub(super) Tokens);
 
@@ -31,6 +34,15 @@ impl ClientContext for Bearer {
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         self.0.read()
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        voice::log_question(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition comes here too, and each of them is what a poll answers next.
+        trace!(%error, reason, "a client for questions was told");
     }
 }
 

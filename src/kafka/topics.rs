@@ -91,9 +91,7 @@ impl ClientContext for Asker {
         if let Some(guess) = self.greeting.refused(facility, message) {
             *self.guess.lock().unwrap_or_else(PoisonError::into_inner) = Some(guess);
         }
-        // What goes wrong is in the answer.
-        let level = if matches!(level, RDKafkaLogLevel::Debug) { level } else { RDKafkaLogLevel::Info };
-        voice::log("question", level, facility, message);
+        voice::log_question(level, facility, message);
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {

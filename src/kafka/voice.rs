@@ -21,3 +21,9 @@ pub(super) fn log(client: &'static str, level: Level, facility: &str, message: &
         Level::Debug => trace!(client, facility, message, "librdkafka"),
     }
 }
+
+/// One line of the log of a client that only asks: what goes wrong is in the answer, so it is no news.
+pub(super) fn log_question(level: Level, facility: &str, message: &str) {
+    let level = if matches!(level, Level::Debug) { level } else { Level::Info };
+    log("question", level, facility, message);
+}

@@ -11,6 +11,8 @@ const LINES: usize = 20_000;
 async fn opensearch_2_that_becomes_opensearch_3_while_lines_flow_has_every_line_once_and_is_known_for_what_it_is() {
     let mut server = services::SearchServer::start("upgrade", "os2", &[("ES_HEAP", "512m")]);
     let mut site = Site::on("upgrade", services::kafka(), &server.url).await;
+    // The OpenSearch 2 that Maven Central has lacks a tokenizer of our template.
+    site.set("elasticsearch.manage_template", false);
     let mut transfer = site.transfer();
     transfer.ready().await;
     produce(&site, 0..LINES / 2);

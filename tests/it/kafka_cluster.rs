@@ -2,7 +2,7 @@
 //!
 //! `IT_ROUNDS` (1) and `IT_LINES` (8000 lines in each of 6 files, for a round) make it the long form.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use logdrive::{batcher::frame, record::Stream};
 use tokio::time::sleep;
@@ -167,6 +167,8 @@ async fn delivered(agent: &Program, files: &[LogFile]) {
 fn arrived(site: &Site, files: &[LogFile]) {
     let mut seen: HashMap<Stream, (i32, Vec<u8>)> = HashMap::new();
     let mut paths = HashMap::new();
+    // Of each file the records' offsets, and its bytes that they have.
+    let mut came: HashMap<Stream, Vec<(i64, Range<usize>)>> = HashMap::new();
     let (mut text, mut again) = (Vec::new(), 0);
     for record in kafka::records(&site.kafka, &site.topic) {
         let header = |name: &str| record.headers.get(name).map(Vec::as_slice);
@@ -179,7 +181,9 @@ fn arrived(site: &Site, files: &[LogFile]) {
             let (partition, before) = seen.entry(segment.stream).or_insert((record.partition, Vec::new()));
             assert_eq!(*partition, record.partition, "{} is in two partitions", path.display());
             let start = segment.offset as usize;
-            assert!(start <= before.len(), "{}: nothing from {} to {start}", path.display(), before.len());
+            came.entry(segment.stream).or_default().push((record.offset, start..start + piece.len()));
+            let came = &came[&segment.stream];
+            assert!(start <= before.len(), "{}: nothing from {} to {start}: {came:?}", path.display(), before.len());
             let known = piece.len().min(before.len() - start);
             assert!(piece[..known] == before[start..start + known], "{}: other bytes at {start}", path.display());
             again += known;

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use rdkafka::{ClientConfig, types::RDKafkaErrorCode as Code};
+use rdkafka::{ClientConfig, producer::DeliveryResult, types::RDKafkaErrorCode as Code};
 use tokio::sync::{Notify, mpsc::Sender, watch};
 use tracing::{info, warn};
 
@@ -19,6 +19,7 @@ use super::{
     held::Held,
     meters::Meters,
     room::{Room, Sets},
+    under_way::outcome,
 };
 use crate::{
     kafka::{KafkaError, partitions::Partitions, vitals::Vitals},
@@ -173,6 +174,18 @@ impl<T: Send + Sync + 'static> Desk<T> {
             self.note_calm(&mut self.held(), topic);
         }
         self.note_well();
+    }
+
+    /// Notes the report of a partition's first record. One that is refused for good was dealt with too: the broker leads
+    /// the partition, and all that waits would wait for ever for the next one to be taken.
+    pub(super) fn note_first(&self, topic: &Arc<str>, partition: i32, report: &DeliveryResult<'_>) {
+        let is_dealt_with = match outcome(report) {
+            Ok(_) => true,
+            Err((code, _)) => KafkaError::of_record(code, topic, 0).is_final(),
+        };
+        if self.held().first_answered(topic, partition, is_dealt_with) {
+            self.restless.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn note_calm(&self, held: &mut Held<T>, topic: &str) {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Outgoing;
+use super::{Outgoing, firsts::Firsts};
 
 /// How long a topic is left alone after the first refusal; twice as long after each further one.
 const DELAY_MIN: Duration = Duration::from_millis(100);
@@ -21,6 +21,8 @@ const DELAY_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Held<T> {
     topics: HashMap<Arc<str>, Queue<T>>,
     bytes: usize,
+    /// What waits for an answer, and was not refused.
+    pub(super) firsts: Firsts<T>,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ struct Queue<T> {
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
-        Self { topics: HashMap::new(), bytes: 0 }
+        Self { topics: HashMap::new(), bytes: 0, firsts: Firsts::default() }
     }
 }
 
@@ -45,7 +47,7 @@ impl<T> Held<T> {
 
     /// How many bytes wait, values only.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.firsts.bytes()
     }
 
     /// Whether no topic was refused since it last succeeded.
@@ -62,6 +64,16 @@ impl<T> Held<T> {
             delay: Duration::ZERO,
         });
         queue.records.insert(number, outgoing);
+    }
+
+    /// Notes the answer for the first record of a partition, and lines up what waited for it, to be sent at once.
+    /// Returns whether anything did.
+    pub(super) fn first_answered(&mut self, topic: &Arc<str>, partition: i32, is_dealt_with: bool) -> bool {
+        let now = Instant::now();
+        let waiting = self.firsts.answered(topic, partition, is_dealt_with, now);
+        let any = !waiting.is_empty();
+        waiting.into_iter().for_each(|(number, outgoing)| self.line_up(number, outgoing, now));
+        any
     }
 
     /// Leaves `topic` alone for a while, because it refused a record. Refusals that arrive during that time

@@ -40,7 +40,7 @@ struct Topic(*mut rd_kafka_topic_t);
 
 /// Hands the pieces of `under_way` to the client. Returns those that it did not take, by their index, and why; nothing
 /// more will be heard of them. In the partition the others are in order; if the queue gets full, it is full for all
-/// that follow.
+/// that follow, and if the first of the partition is among them, it is full behind that one.
 pub(super) fn produce<T: Send + Sync + 'static>(
     client: &Client<T>,
     partition: Option<i32>,
@@ -58,25 +58,28 @@ pub(super) fn produce<T: Send + Sync + 'static>(
         return all(Code::InvalidTopic);
     }
     let partition = partition.unwrap_or(UNASSIGNED);
-    let mut refused = Vec::new();
-    if outgoing.pieces.headers.is_empty() {
-        for (call, pieces) in pieces.chunks(CALL_RECORDS_MAX).enumerate() {
-            produce_plain(&topic, partition, under_way, pieces, |at, code| {
-                refused.push(((call * CALL_RECORDS_MAX + at) as u32, code));
-            });
+    let (mut refused, mut done) = (Vec::new(), 0);
+    let at_once = match (under_way.first_of, outgoing.pieces.headers.is_empty()) {
+        (None, true) => CALL_RECORDS_MAX,
+        _ => 1,
+    };
+    for pieces in pieces.chunks(at_once) {
+        let before = refused.len();
+        let mut refuse = |at: usize, code: Code| refused.push(((done + at) as u32, code));
+        if outgoing.pieces.headers.is_empty() {
+            produce_plain(&topic, partition, under_way, pieces, refuse);
+        } else if let Err(code) = produce_one(native, &topic, partition, under_way, &pieces[0]) {
+            refuse(0, code);
         }
-    } else {
-        for (index, piece) in pieces.iter().enumerate() {
-            if let Err(code) = produce_one(native, &topic, partition, under_way, piece) {
-                refused.push((index as u32, code));
-                if code == Code::QueueFull {
-                    // What follows must not overtake it.
-                    refused.extend((index + 1..pieces.len()).map(|index| (index as u32, code)));
-                    break;
-                }
-            }
+        done += pieces.len();
+        let is_full = refused.last().is_some_and(|(_, code)| *code == Code::QueueFull);
+        let is_first_taken = under_way.first_of.is_some() && refused.len() == before;
+        if is_full || is_first_taken {
+            break;
         }
     }
+    // What follows must not overtake it.
+    refused.extend((done..pieces.len()).map(|index| (index as u32, Code::QueueFull)));
     refused
 }
 

@@ -2,7 +2,8 @@
 //!
 //! librdkafka sends and retries on its own threads; one thread of ours serves its reports. A record's value is
 //! copied into librdkafka when it is sent and lives only there. What librdkafka reports as failed goes to
-//! [`Held`], in its old place in line, and is sent again, unless nothing could make it succeed.
+//! [`Held`], in its old place in line, and is sent again, unless nothing could make it succeed. Records of a partition
+//! stay in the order of sending; for that the first of each goes alone ([`firsts`]).
 //!
 //! Answers leave through a bounded channel. While it is full the reports wait in librdkafka, which bounds what is
 //! under way (`queue.buffering.max.*`), so a sender must not be the only reader of the answers, unless the channel
@@ -13,6 +14,7 @@
 //! that were refused are lined up or handed back, and if none was, all are safe.
 
 mod desk;
+mod firsts;
 mod held;
 mod many;
 mod meters;

@@ -45,7 +45,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
         }
         // Reports of pieces are counted by their references, and the last one closes.
         let Some(under_way) = Arc::into_inner(under_way) else { return };
-        let (number, meters) = (under_way.number, Arc::clone(&under_way.meters));
+        let (number, first_of, meters) = (under_way.number, under_way.first_of, Arc::clone(&under_way.meters));
         let topic = Arc::clone(&under_way.outgoing.topic);
         let produced = if is_one { desk.close_one(under_way, report) } else { desk.close(under_way) };
         let answer = match produced {
@@ -56,6 +56,10 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
             }
             Produced::Back(code, outgoing) => desk.refuse(&mut desk.held(), code, number, outgoing),
         };
+        if let Some(partition) = first_of {
+            // After what came back is lined up, which belongs in front of what waited.
+            desk.note_first(&topic, partition, report);
+        }
         if let Some(answer) = answer {
             desk.answer(&meters, answer);
         }

@@ -59,14 +59,17 @@ impl<T: Send + Sync + 'static> Shared<T> {
     pub(super) fn offer(&self, number: u64, outgoing: Outgoing<T>) -> Offer<T> {
         let client = self.client();
         let mut held = self.desk.held();
-        if held.holds(&outgoing.topic) {
-            if held.bytes() >= HELD_BYTES_MAX {
-                return Offer::Full(outgoing);
-            }
+        let partition = self.desk.partition_of(&outgoing);
+        let is_held = held.holds(&outgoing.topic);
+        let waits = is_held || partition.is_some_and(|partition| held.firsts.is_met(&outgoing.topic, partition));
+        if waits && held.bytes() >= HELD_BYTES_MAX {
+            return Offer::Full(outgoing);
+        }
+        if is_held {
             held.line_up(number, outgoing, Instant::now());
             return Offer::Taken;
         }
-        match self.desk.produce(&client, number, outgoing) {
+        match self.desk.hand_over(&mut held, &client, number, outgoing) {
             Produced::UnderWay => Offer::Taken,
             Produced::Answered(answer) => Offer::Answered(Box::new(answer)),
             Produced::Back(Code::QueueFull, outgoing) => Offer::Full(outgoing),
@@ -127,7 +130,10 @@ impl<T: Send + Sync + 'static> Shared<T> {
 
     fn replace(&self) {
         match connect(self.desk.sets.applied_to(&self.config), &self.access, &self.desk) {
-            Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
+            Ok(new) => {
+                self.desk.held().firsts.forget();
+                *self.client.write().unwrap_or_else(PoisonError::into_inner) = new;
+            }
             Err(error) => warn!(%error, "the kafka producer could not be rebuilt; it is tried again"),
         }
     }
@@ -143,7 +149,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
                 continue;
             }
             while let Some((number, outgoing)) = held.pop(&topic) {
-                match self.desk.produce(&client, number, outgoing) {
+                match self.desk.hand_over(&mut held, &client, number, outgoing) {
                     Produced::UnderWay => (),
                     Produced::Answered(answer) => {
                         self.desk.note_calm(&mut held, &topic);

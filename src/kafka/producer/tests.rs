@@ -14,6 +14,8 @@ use crate::kafka::{Delivered, KafkaError, Outgoing, Producer, Settings};
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// Long enough for requests to be sent before the first of them is answered.
+const LONG: Duration = Duration::from_millis(200);
 
 fn start(partitions: i32) -> (Cluster, Producer<u32>, Receiver<Delivered<u32>>) {
     let cluster = MockCluster::new(1).expect("a mock cluster");
@@ -54,6 +56,7 @@ async fn order_of(count: u32, producer: &Producer<u32>, answers: &mut Receiver<D
         let answer = answer(answers).await;
         placed.push((answer.result.expect("taken").offset, answer.ticket));
     }
+    assert!(placed.iter().all(|(offset, _)| *offset >= 0), "a broker has each: {placed:?}");
     assert_eq!(producer.flush(LIMIT).await, 0);
     placed.sort_unstable();
     placed.into_iter().map(|(_, ticket)| ticket).collect()
@@ -78,11 +81,45 @@ async fn a_record_that_is_refused_for_now_is_sent_again_in_its_place() {
         let (cluster, producer, mut answers) = start(1);
         cluster.request_errors(Api::Produce, &[code; 3]);
         let order = order_of(20, &producer, &mut answers).await;
-        let mut once = order.clone();
-        once.sort_unstable();
-        once.dedup();
-        assert_eq!(once.len(), 20, "{code:?}: {order:?}");
+        assert_eq!(order, (0..20).collect::<Vec<_>>(), "{code:?}");
         assert_eq!(*producer.trouble().borrow(), None, "{code:?}");
+    }
+}
+
+/// The mock takes any sequence, as a broker does that knows nothing of the producer.
+#[tokio::test]
+async fn a_broker_that_takes_the_second_request_and_not_the_first_changes_no_order() {
+    for code in [Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART] {
+        let (cluster, producer, mut answers) = start(1);
+        cluster.broker_round_trip_time(1, LONG).expect("set");
+        cluster.request_errors(Api::Produce, &[code]);
+        assert_eq!(order_of(20, &producer, &mut answers).await, (0..20).collect::<Vec<_>>(), "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_librdkafka_takes_for_written_and_no_broker_confirmed_is_sent_again() {
+    let (cluster, producer, mut answers) = start(1);
+    producer.send(record(1000)).await;
+    assert!(answer(&mut answers).await.result.is_ok());
+    cluster.broker_round_trip_time(1, LONG).expect("set");
+    // A broker refuses those behind the first then; the mock takes them.
+    cluster.request_errors(Api::Produce, &[Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION]);
+    let mut order = order_of(20, &producer, &mut answers).await;
+    order.sort_unstable();
+    assert_eq!(order, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_waits_for_a_partitions_first_record_goes_on_when_that_is_refused_for_good() {
+    let (cluster, producer, mut answers) = start(2);
+    cluster.request_errors(Api::Produce, &[Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    for ticket in 0..5 {
+        producer.send(record(ticket)).await;
+    }
+    for ticket in 0..5 {
+        let answer = answer(&mut answers).await;
+        assert_eq!((answer.ticket, answer.result.is_ok()), (ticket, ticket > 0));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use rdkafka::{
     Message,
-    message::{Header, OwnedHeaders},
+    message::{BorrowedMessage, Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult},
     types::RDKafkaErrorCode as Code,
 };
@@ -18,6 +18,8 @@ use rdkafka::{
 use super::{
     Delivered, Outgoing, Placed,
     desk::{Desk, lock},
+    firsts::Turn,
+    held::Held,
     many,
     meters::Meters,
     reports::Client,
@@ -31,6 +33,8 @@ pub(super) struct UnderWay<T> {
     pub(super) outgoing: Outgoing<T>,
     sent_at: Instant,
     pub(super) meters: Arc<Meters>,
+    /// The partition whose first record it is.
+    pub(super) first_of: Option<i32>,
     /// The pieces that were not taken, by their index, and why.
     refused: Mutex<Vec<(u32, Code)>>,
     /// Where the last piece is that was.
@@ -48,11 +52,51 @@ pub(super) enum Produced<T> {
 }
 
 impl<T: Send + Sync + 'static> Desk<T> {
-    /// Hands something to librdkafka; gives back what of it is not taken.
-    pub(super) fn produce(&self, client: &Client<T>, number: u64, mut outgoing: Outgoing<T>) -> Produced<T> {
+    /// The partition that something goes to; none leaves the choice to librdkafka.
+    pub(super) fn partition_of(&self, outgoing: &Outgoing<T>) -> Option<i32> {
+        // A topic that was made anew may have fewer partitions; one that isn't there would be waited for in vain.
+        outgoing.partition.map(|partition| self.partitions.fold(&outgoing.topic, partition))
+    }
+
+    /// Hands something to librdkafka, or has it wait for its partition's first answer; gives back what of it is not taken.
+    pub(super) fn hand_over(
+        &self,
+        held: &mut Held<T>,
+        client: &Client<T>,
+        number: u64,
+        outgoing: Outgoing<T>,
+    ) -> Produced<T> {
+        let Some(partition) = self.partition_of(&outgoing) else {
+            return self.produce(client, number, outgoing, None, false);
+        };
+        let topic = Arc::clone(&outgoing.topic);
+        match held.firsts.turn(partition, number, outgoing, Instant::now()) {
+            Turn::Waits => Produced::UnderWay,
+            Turn::Next(outgoing) => self.produce(client, number, outgoing, Some(partition), false),
+            Turn::First(outgoing) => {
+                let produced = self.produce(client, number, outgoing, Some(partition), true);
+                if !matches!(produced, Produced::UnderWay) {
+                    // No report will come. Nothing waits for one yet.
+                    held.first_answered(&topic, partition, false);
+                }
+                produced
+            }
+        }
+    }
+
+    /// Hands something to librdkafka; of pieces only one if it is the partition's first.
+    fn produce(
+        &self,
+        client: &Client<T>,
+        number: u64,
+        mut outgoing: Outgoing<T>,
+        partition: Option<i32>,
+        is_first: bool,
+    ) -> Produced<T> {
         let meters = self.meters(&outgoing.topic);
+        let first_of = partition.filter(|_| is_first);
         if !outgoing.pieces.is_none() {
-            return self.produce_pieces(client, number, outgoing, meters);
+            return self.produce_pieces(client, partition, UnderWay::new(number, outgoing, meters, first_of));
         }
         let (value, counted) = (std::mem::take(&mut outgoing.value), Arc::clone(&meters));
         let copied = outgoing
@@ -60,9 +104,7 @@ impl<T: Send + Sync + 'static> Desk<T> {
             .iter()
             .fold(OwnedHeaders::new(), |all, (name, value)| all.insert(Header { key: name, value: Some(value) }));
         let (topic, key) = (Arc::clone(&outgoing.topic), outgoing.key.clone());
-        // A topic that was made anew may have fewer partitions; one that isn't there would be waited for in vain.
-        let partition = outgoing.partition.map(|partition| self.partitions.fold(&topic, partition));
-        let under_way = Arc::new(UnderWay::new(number, outgoing, meters));
+        let under_way = Arc::new(UnderWay::new(number, outgoing, meters, first_of));
         let mut record = BaseRecord::with_opaque_to(&topic, under_way).payload(&value).headers(copied);
         (record.partition, record.key) = (partition, key.as_ref());
         counted.inside.fetch_add(1, Ordering::AcqRel);
@@ -81,21 +123,14 @@ impl<T: Send + Sync + 'static> Desk<T> {
         }
     }
 
-    fn produce_pieces(
-        &self,
-        client: &Client<T>,
-        number: u64,
-        outgoing: Outgoing<T>,
-        meters: Arc<Meters>,
-    ) -> Produced<T> {
-        if !self.room.take(&outgoing.pieces, &outgoing.value) {
-            return Produced::Back(Code::QueueFull, outgoing);
+    fn produce_pieces(&self, client: &Client<T>, partition: Option<i32>, under_way: UnderWay<T>) -> Produced<T> {
+        if !self.room.take(&under_way.outgoing.pieces, &under_way.outgoing.value) {
+            return Produced::Back(Code::QueueFull, under_way.outgoing);
         }
-        let partition = outgoing.partition.map(|partition| self.partitions.fold(&outgoing.topic, partition));
-        meters.inside.fetch_add(1, Ordering::AcqRel);
-        meters.sent.increment(1);
-        meters.sent_bytes.increment(outgoing.value.len() as u64);
-        let under_way = Arc::new(UnderWay::new(number, outgoing, meters));
+        under_way.meters.inside.fetch_add(1, Ordering::AcqRel);
+        under_way.meters.sent.increment(1);
+        under_way.meters.sent_bytes.increment(under_way.outgoing.value.len() as u64);
+        let under_way = Arc::new(under_way);
         let refused = many::produce(client, partition, &under_way);
         lock(&under_way.refused).extend(refused);
         // Nearly always records of it are under way now, and the last report closes it.
@@ -109,14 +144,12 @@ impl<T: Send + Sync + 'static> Desk<T> {
     pub(super) fn close_one(&self, under_way: UnderWay<T>, report: &DeliveryResult<'_>) -> Produced<T> {
         let UnderWay { outgoing, sent_at, meters, .. } = under_way;
         meters.inside.fetch_sub(1, Ordering::AcqRel);
-        match report {
-            Ok(message) => {
+        match outcome(report) {
+            Ok(placed) => {
                 meters.note_acknowledged(sent_at);
-                let placed = Placed { partition: message.partition(), offset: message.offset() };
                 Produced::Answered(Delivered { ticket: outgoing.ticket, result: Ok(placed) })
             }
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+            Err((code, message)) => {
                 let value = message.payload().unwrap_or_default().to_vec();
                 Produced::Back(code, Outgoing { value, ..outgoing })
             }
@@ -151,22 +184,32 @@ impl<T: Send + Sync + 'static> Desk<T> {
 }
 
 impl<T> UnderWay<T> {
-    fn new(number: u64, outgoing: Outgoing<T>, meters: Arc<Meters>) -> Self {
+    fn new(number: u64, outgoing: Outgoing<T>, meters: Arc<Meters>, first_of: Option<i32>) -> Self {
         let placed = Mutex::new(Placed { partition: -1, offset: -1 });
-        Self { number, outgoing, sent_at: Instant::now(), meters, refused: Mutex::default(), placed }
+        Self { number, outgoing, sent_at: Instant::now(), meters, first_of, refused: Mutex::default(), placed }
     }
 
     /// Notes the report for one of the pieces.
     pub(super) fn note(&self, report: &DeliveryResult<'_>) {
-        match report {
-            Ok(message) => {
-                *lock(&self.placed) = Placed { partition: message.partition(), offset: message.offset() };
-            }
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        match outcome(report) {
+            Ok(placed) => *lock(&self.placed) = placed,
+            Err((code, message)) => {
                 let index = many::index_of(&self.outgoing, message.payload());
                 lock(&self.refused).push((index, code));
             }
         }
+    }
+}
+
+/// Where the broker put the record of a report, or why it has none.
+///
+/// If a request fails and the one behind it is taken, librdkafka concludes that the broker had taken the first one too, and
+/// reports it as written, without an offset. A broker that knows nothing of the producer proves it wrong (see
+/// [`firsts`](super::firsts)), and what it did not take would be lost. So only a record with a place is one that was taken.
+pub(super) fn outcome<'a>(report: &'a DeliveryResult<'a>) -> Result<Placed, (Code, &'a BorrowedMessage<'a>)> {
+    match report {
+        Ok(message) if message.offset() >= 0 => Ok(Placed { partition: message.partition(), offset: message.offset() }),
+        Ok(message) => Err((Code::Inconsistent, message)),
+        Err((error, message)) => Err((error.rdkafka_error_code().unwrap_or(Code::Unknown), message)),
     }
 }

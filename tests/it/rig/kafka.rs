@@ -22,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Record {
     /// The partition.
     pub partition: i32,
+    /// Its place there.
+    pub offset: i64,
     /// Its key.
     pub key: Option<Vec<u8>>,
     /// Its headers by name.
@@ -106,26 +108,36 @@ pub fn records(servers: &str, topic: &str) -> Vec<Record> {
         .set("group.id", "reads-by-hand")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "false")
+        .set("auto.offset.reset", "error")
         .create()
         .expect("a consumer");
     let mut wanted = TopicPartitionList::new();
-    let mut left = 0;
+    let mut ends = BTreeMap::new();
     for (partition, low, high) in watermarks(&consumer, topic) {
         wanted.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset is valid");
-        left += high - low;
+        if low < high {
+            ends.insert(partition, high);
+        }
     }
     consumer.assign(&wanted).expect("the partitions exist");
     let (mut records, start) = (Vec::new(), Instant::now());
-    while left > 0 {
-        assert!(start.elapsed() < 2 * LIMIT, "{left} records of {topic} can't be read");
+    while !ends.is_empty() {
+        assert!(start.elapsed() < 2 * LIMIT, "of {topic} the partitions before these offsets can't be read: {ends:?}");
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let message = message.expect("a record");
-        left -= 1;
+        let (partition, offset) = (message.partition(), message.offset());
+        match ends.get(&partition) {
+            Some(end) if offset + 1 >= *end => drop(ends.remove(&partition)),
+            Some(_) => (),
+            // Written since the ends were asked for.
+            None => continue,
+        }
         let headers = message.headers().map(|headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
         });
         records.push(Record {
-            partition: message.partition(),
+            partition,
+            offset,
             key: message.key().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
             value: message.payload().unwrap_or_default().to_vec(),
