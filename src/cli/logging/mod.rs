@@ -51,7 +51,7 @@ pub(super) fn install(arguments: &Arguments) {
 /// seconds, once there are metrics.
 pub(super) fn upkeep() {
     if let Some(gate) = GATE.get() {
-        gate.repeats().ended(Instant::now()).iter().for_each(tell);
+        gate.tell_ended(Instant::now());
         gate.tally.publish();
     }
 }
@@ -59,8 +59,7 @@ pub(super) fn upkeep() {
 /// Tells of everything that was held back; nothing is logged any more.
 pub(super) fn finish() {
     if let Some(gate) = GATE.get() {
-        let all = gate.repeats().all();
-        all.iter().for_each(tell);
+        gate.tell_all();
     }
 }
 
@@ -104,6 +103,19 @@ impl Gate {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells of what was held back in minutes that are over.
+    fn tell_ended(&self, now: Instant) {
+        // By itself, for what is told is an event too and takes the lock.
+        let ended = self.repeats().ended(now);
+        ended.iter().for_each(tell);
+    }
+
+    /// Tells of all that was held back.
+    fn tell_all(&self) {
+        let all = self.repeats().all();
+        all.iter().for_each(tell);
+    }
+
     fn lets_through(&self, event: &Event<'_>) -> bool {
         let level = *event.metadata().level();
         self.tally.saw(level);
@@ -131,12 +143,13 @@ mod tests {
     use std::{
         io::{self, Write},
         sync::{Arc, Mutex},
+        time::Duration,
     };
 
     use tracing::{debug, error, info, warn};
     use tracing_subscriber::{fmt, layer::SubscriberExt};
 
-    use super::{Gate, OneLine, tell};
+    use super::{Gate, Instant, OneLine};
 
     /// What is written.
     #[derive(Clone, Default)]
@@ -171,14 +184,27 @@ mod tests {
                 warn!(number, error = format!("failed after {number} ms"), "can't read");
             }
             warn!("something else");
-            let all = gate.repeats().all();
-            all.iter().for_each(tell);
+            gate.tell_all();
         });
         assert_eq!(text.matches(": can't read ").count(), 3, "{text}");
         assert!(text.contains("something else"), "{text}");
         assert!(text.contains("was held back count=97 at=\"logdrive::cli::logging::tests\""), "{text}");
         assert!(text.contains("event=\"can't read\""), "{text}");
         assert_eq!(text.lines().count(), 5, "{text}");
+    }
+
+    #[test]
+    fn what_was_held_back_is_told_when_its_minute_is_over_and_logging_goes_on() {
+        let text = logged(1, |gate| {
+            (0..3).for_each(|_| warn!("can't read"));
+            gate.tell_ended(Instant::now());
+            info!("a minute passes");
+            gate.tell_ended(Instant::now() + Duration::from_secs(61));
+            warn!("can't read");
+        });
+        let held = text.find("was held back count=2").expect(&text);
+        assert!(text.find("a minute passes").expect(&text) < held, "{text}");
+        assert_eq!(text.matches(": can't read").count(), 2, "{text}");
     }
 
     #[test]
