@@ -1,6 +1,6 @@
 //! Elasticsearch and OpenSearch from outside: what is in an index, all of it.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -44,6 +44,17 @@ pub async fn wait_for(url: &str, indices: &str, count: usize) {
         before = found;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// How many documents there are; fails if two have the same `number`.
+pub async fn distinct(url: &str, indices: &str) -> usize {
+    let mut numbers = HashSet::new();
+    each(url, indices, |document| {
+        let number = document.number("number");
+        assert!(numbers.insert(number), "{number} is there twice");
+    })
+    .await;
+    numbers.len()
 }
 
 /// How many documents can be found, after a refresh.
