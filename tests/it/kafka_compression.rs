@@ -58,6 +58,9 @@ async fn lines_are_compressed_as_asked_for_and_kcat_prints_them() {
         site.send(&files).await;
         assert!(kafka::kcat(&site.kafka, &site.topic) == files[0].text, "{codec}: kcat does not print the file");
         let found = codecs_on_disk(&broker.data(), &site.topic);
-        assert!(!found.is_empty() && found.iter().all(|found| *found == number), "{codec}: {found:?}");
+        // The first record goes alone, and librdkafka leaves what doesn't get smaller as it is.
+        let [first, others @ ..] = &found[..] else { panic!("{codec}: no batch") };
+        assert!([0, number].contains(first), "{codec}: {found:?}");
+        assert!(!others.is_empty() && others.iter().all(|found| *found == number), "{codec}: {found:?}");
     }
 }
