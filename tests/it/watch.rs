@@ -49,13 +49,16 @@ async fn every_panel_shows_what_can_be_and_of_each_group_of_alerts_one_fires_und
         ],
     )
     .await;
-    until("all are scraped for a while", LIMIT, async || {
-        prometheus.now("sum(min_over_time(up[10s])) == 4 and sum(count_over_time(up[10s])) >= 39").await.len() == 1
+    // What was written before the transfer started is more at once than the store takes: that is over first.
+    until("all are scraped for a while, and nothing is wrong", LIMIT, async || {
+        let scraped = "sum(min_over_time(up[10s])) == 4 and sum(count_over_time(up[10s])) >= 39";
+        let mut wrong = prometheus.firing().await;
+        // The disk of the machine that tests is not ours alone.
+        wrong.retain(|(_, group)| group != "logdrive-host");
+        eprintln!("wrong: {wrong:?}");
+        wrong.is_empty() && prometheus.now(scraped).await.len() == 1
     })
     .await;
-    // The disk of the machine that tests is not ours alone.
-    let before: Vec<_> = prometheus.firing().await.into_iter().filter(|(_, group)| group != "logdrive-host").collect();
-    assert!(before.is_empty(), "nothing is wrong yet: {before:?}");
     for program in [&scene.agent, &scene.transfer, &scene.up] {
         promtool_is_content_with(program).await;
     }
