@@ -18,8 +18,10 @@ async fn opensearch_2_that_becomes_opensearch_3_while_lines_flow_has_every_line_
     produce(&site, 0..LINES / 2);
     until("some are there", LIMIT, async || created(&transfer).await > 0.0).await;
 
+    server.stop();
     produce(&site, LINES / 2..LINES);
-    server.become_another("os3");
+    until("it misses the servers", LIMIT, async || transfer.output().contains("not ready part=elasticsearch")).await;
+    server.start_as("os3");
     index::wait_for(&server.url, &site.indices(), LINES).await;
     committed(&site, &site.name).await;
     let said = "the servers are another version now before=OpenSearch 2.19.6 now=OpenSearch 3.6.0";

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    rig::{LogFile, Site, corpus, index, until, verify},
+    rig::{LogFile, Program, Site, corpus, index, until, verify},
     road::settled,
 };
 
@@ -73,52 +73,70 @@ async fn a_damaged_checkpoint_store_is_set_aside_and_costs_no_line() {
     verify::at_least_once(&files, &index::documents(&site.elasticsearch, &site.indices()).await);
 }
 
+const FILES: usize = 3_000;
+
 #[tokio::test]
 async fn a_full_disk_stops_checkpoints_and_no_line() {
     let mut site = Site::new("full").await;
     let disk = Disk::mount(&site.dir.join("small"), "4m");
     site.set("data_dir", disk.0.join("data").display().to_string());
-    // As many files as it takes for their checkpoints to need more of the disk than the store has taken.
-    let files = corpus::files(&site.logs(), 11, 3_000, 3);
-    let (firsts, rests): (Vec<LogFile>, Vec<LogFile>) = files.iter().map(in_two).unzip();
-    corpus::write_whole(&firsts);
+    let files = corpus::files(&site.logs(), 11, FILES, 60);
+    write_line_of_each(&files, 0);
     let (mut agent, mut transfer) = (site.agent(), site.transfer());
     agent.ready().await;
     transfer.ready().await;
     // A file that is new has to be in the store before anything of it is sent: these are.
-    index::wait_for(&site.elasticsearch, &site.indices(), 3_000).await;
+    index::wait_for(&site.elasticsearch, &site.indices(), FILES).await;
     let ballast = disk.0.join("ballast");
     fs::write(&ballast, vec![0; 8 << 20]).expect_err("the disk is full now");
-    corpus::write_whole(&rests);
-    index::wait_for(&site.elasticsearch, &site.indices(), 9_000).await;
-    until("failed commits are counted", Duration::from_secs(30), async || {
-        agent.metric("logdrive_checkpoint_commits_total", &[("outcome", "failed")]).await >= 1.0
-    })
-    .await;
+    // What the store has taken of it may be enough for some commits, yet not for many.
+    let mut lines = 1;
+    while commits(&agent, "failed").await == 0.0 {
+        let saved = commits(&agent, "saved").await;
+        write_line_of_each(&files, lines);
+        lines += 1;
+        until("checkpoints are saved, or can't be", Duration::from_secs(30), async || {
+            commits(&agent, "saved").await > saved || commits(&agent, "failed").await > 0.0
+        })
+        .await;
+    }
+    write_line_of_each(&files, lines);
+    lines += 1;
+    index::wait_for(&site.elasticsearch, &site.indices(), lines * FILES).await;
     let said = agent.output();
     assert!(said.contains(&disk.0.display().to_string()), "the message names the directory:\n{said}");
 
     fs::remove_file(&ballast).expect("it is there");
-    let saved = agent.metric("logdrive_checkpoint_commits_total", &[("outcome", "saved")]).await;
-    until("checkpoints are saved again", Duration::from_secs(30), async || {
-        agent.metric("logdrive_checkpoint_commits_total", &[("outcome", "saved")]).await > saved
-    })
-    .await;
+    let saved = commits(&agent, "saved").await;
+    until("checkpoints are saved again", Duration::from_secs(30), async || commits(&agent, "saved").await > saved)
+        .await;
     agent.kill();
     let mut agent = site.agent();
     agent.ready().await;
+    let files: Vec<_> = files.iter().map(|file| beginning(file, lines)).collect();
     settled(&site, &files).await;
     agent.stop_well().await;
     transfer.stop_well().await;
     site.holds_exactly(&files).await;
 }
 
-/// A file's first line, and the others.
-fn in_two(file: &LogFile) -> (LogFile, LogFile) {
-    let end = file.text.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let (first, rest) = file.text.split_at(end);
-    let part = |text: &[u8]| LogFile { path: file.path.clone(), text: text.to_vec() };
-    (part(first), part(rest))
+/// How many commits of checkpoints ended so.
+async fn commits(agent: &Program, outcome: &str) -> f64 {
+    agent.metric("logdrive_checkpoint_commits_total", &[("outcome", outcome)]).await
+}
+
+/// Appends to each file its line of this number.
+fn write_line_of_each(files: &[LogFile], number: usize) {
+    let line = |file| beginning(file, number + 1).text.split_off(beginning(file, number).text.len());
+    let lines = files.iter().map(|file| LogFile { path: file.path.clone(), text: line(file) });
+    corpus::write_whole(&lines.collect::<Vec<_>>());
+}
+
+/// A file with so many of its lines; it has more.
+fn beginning(file: &LogFile, lines: usize) -> LogFile {
+    let ends = file.text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let end = std::iter::once(0).chain(ends).nth(lines).expect("it has more lines");
+    LogFile { path: file.path.clone(), text: file.text[..end].to_vec() }
 }
 
 /// The files of a directory and of those in it.

@@ -48,6 +48,7 @@ impl Cluster {
             // A broker that was killed loses its partitions sooner than after nine seconds.
             ("KAFKA_SESSION_TIMEOUT_MS", "3000".to_owned()),
             ("KAFKA_EXTRA_CONFIG", services::BROKER_PROPERTIES.to_owned()),
+            ("KAFKA_JVM_OPTS", services::SHORT_LIVED.to_owned()),
         ];
         services::guard("kafka/stop.sh", &environment);
         let servers = services::run("kafka/start.sh", &[], &environment);

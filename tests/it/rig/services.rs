@@ -18,6 +18,9 @@ use super::ports;
 /// How long a service may take to start on a machine that is busy with something else.
 pub(super) const START_SECONDS_MAX: &str = "240";
 
+/// For servers that live for a minute: what Java's best compiler makes of them is less than it takes.
+pub(super) const SHORT_LIVED: &str = "-XX:TieredStopAtLevel=1";
+
 /// What every broker is set to besides.
 pub(super) const BROKER_PROPERTIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rig/broker.properties");
 
@@ -66,6 +69,7 @@ impl Broker {
             ("KAFKA_CONTROLLER_BASE_PORT", controller.to_string()),
             ("KAFKA_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
             ("KAFKA_EXTRA_CONFIG", extra.display().to_string()),
+            ("KAFKA_JVM_OPTS", SHORT_LIVED.to_owned()),
         ];
         guard("kafka/stop.sh", &environment);
         let servers = run("kafka/start.sh", &[], &environment);
@@ -109,7 +113,7 @@ impl Drop for Paused {
 }
 
 fn search_server(flavor: &str) -> String {
-    SearchServer::start(flavor, flavor, &[("ES_HEAP", "768m")]).url
+    SearchServer::start(flavor, flavor, &[("ES_HEAP", "768m"), ("ES_EXTRA_JAVA_OPTS", "")]).url
 }
 
 /// An Elasticsearch or OpenSearch of one node that can be killed and started again.
@@ -128,6 +132,7 @@ impl SearchServer {
             ("ES_PORT", ports::free().to_string()),
             ("ES_TRANSPORT_PORT", ports::free().to_string()),
             ("ES_START_TIMEOUT", START_SECONDS_MAX.to_owned()),
+            ("ES_EXTRA_JAVA_OPTS", SHORT_LIVED.to_owned()),
         ];
         environment.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
         guard("elasticsearch/stop.sh", &environment);
@@ -145,9 +150,13 @@ impl SearchServer {
         run("elasticsearch/start.sh", &[], &self.environment);
     }
 
-    /// Stops it in an orderly way and starts another version on its data and port.
-    pub fn become_another(&mut self, flavor: &str) {
+    /// Stops it in an orderly way; it keeps its data.
+    pub fn stop(&self) {
         run("elasticsearch/stop.sh", &[], &self.environment);
+    }
+
+    /// Starts another version on its data and port.
+    pub fn start_as(&mut self, flavor: &str) {
         self.environment.retain(|(key, _)| *key != "ES_FLAVOR");
         self.environment.push(("ES_FLAVOR", flavor.to_owned()));
         self.start_again();
