@@ -88,7 +88,7 @@ impl Saver {
             }
             Ok(Outcome { due, result: Err(error) }) => {
                 self.failed.increment(1);
-                error!(error = %error, "can't save checkpoints; collection goes on, and what is not saved is sent again after a restart");
+                error!(error = %error, "can't save checkpoints; files that were begun are read on until a new one has to wait, and what is not saved is sent again after a restart");
                 Err(Unsaved { due, error })
             }
             // The runtime is going down, or the commit panicked: the checkpoints stand where they stood.
