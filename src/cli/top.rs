@@ -13,13 +13,14 @@ use crate::{
     top::{self, Form, Settings, View, Who},
 };
 
-/// Asking more often would make the process that is watched work for it.
-const INTERVAL_MIN: Duration = Duration::from_millis(200);
+/// Asking more often would make the process that is watched work for it. It tells of lines each half second: shorter
+/// intervals would see none of them, or twice as many.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(config: &Config, asked: &Top) -> anyhow::Result<()> {
     let interval = Duration::try_from(asked.interval).ok().filter(|interval| *interval >= INTERVAL_MIN);
     let interval = interval.ok_or_else(|| {
-        Usage(format!("--interval {} is too short\nhint: write 200ms or more, such as 2s", asked.interval))
+        Usage(format!("--interval {} is too short\nhint: write 1s or more, such as 2s", asked.interval))
     })?;
     let who = if asked.all {
         let here = config.agent.host.clone().unwrap_or_else(host::name);

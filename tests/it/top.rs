@@ -15,7 +15,7 @@ use crate::rig::{Program, Site, etcd::EtcdServer, until};
 /// Runs top on a process for two rounds; what it printed.
 fn top(site: &Site, program: &Program, options: &[&str]) -> String {
     let mut command = site.command("top");
-    command.args(["--url", &program.metrics.to_string(), "--interval", "500ms"]).args(options).stdin(Stdio::null());
+    command.args(["--url", &program.metrics.to_string(), "--interval", "2s"]).args(options).stdin(Stdio::null());
     let output = command.output().expect("the program was built");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
@@ -78,7 +78,7 @@ async fn all_that_are_registered_are_shown_with_what_they_are_behind_and_one_tha
     agent.ready().await;
     transfer.ready().await;
     let processes = || {
-        let options = ["--all", "--json", "--count", "1", "--interval", "300ms"];
+        let options = ["--all", "--json", "--count", "1", "--interval", "1s"];
         let output = site.command("top").args(options).stdin(Stdio::null()).output().expect("the program was built");
         let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         said["processes"].as_array().cloned().unwrap_or_default()
@@ -101,7 +101,7 @@ async fn on_a_terminal(site: &Site, agent: &Program, task: &str) {
     let arguments: Vec<&str> = plain.get_args().map(|word| word.to_str().expect("text")).collect();
     // What the terminal is like is asked before and after, on the same terminal.
     let line = format!(
-        "stty cols 100 rows 30; stty -a >before; {program} {} --url {} --interval 300ms; echo code $?; stty -a >after",
+        "stty cols 100 rows 30; stty -a >before; {program} {} --url {} --interval 1s; echo code $?; stty -a >after",
         arguments.join(" "),
         agent.metrics
     );
