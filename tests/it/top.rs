@@ -106,7 +106,7 @@ async fn on_a_terminal(site: &Site, agent: &Program, task: &str) {
         agent.metrics
     );
     let mut script = Command::new("script")
-        .args(["-qec", &line, "typescript"])
+        .args(["-qfec", &line, "typescript"])
         .current_dir(&site.dir)
         .env("TERM", "xterm-256color")
         .stdin(Stdio::piped())

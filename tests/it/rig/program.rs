@@ -159,7 +159,9 @@ impl Program {
     }
 
     /// As [`Program::stop`]; the test fails unless it ends with exit code 0.
-    pub async fn stop_well(self) {
+    pub async fn stop_well(mut self) {
+        // A signal ends a process that has only just begun and doesn't listen for any yet.
+        self.alive().await;
         let output = self.output.clone();
         let status = self.stop().await;
         let said = || String::from_utf8_lossy(&std::fs::read(&output).unwrap_or_default()).into_owned();
