@@ -20,7 +20,7 @@ const INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub(super) fn run(config: &Config, asked: &Top) -> anyhow::Result<()> {
     let interval = Duration::try_from(asked.interval).ok().filter(|interval| *interval >= INTERVAL_MIN);
     let interval = interval.ok_or_else(|| {
-        Usage(format!("--interval {} is too short\nhint: write 1s or more, such as 2s", asked.interval))
+        Usage(format!("--interval {:#} is too short\nhint: write 1s or more, such as 2s", asked.interval))
     })?;
     let who = if asked.all {
         let here = config.agent.host.clone().unwrap_or_else(host::name);
